@@ -1,5 +1,9 @@
-"""Bytes and values, without any protocol: canonical JSON, digests, ids, money, instants.
+"""Wire: bytes and plain values, no protocol.
 
-May import: ``errors``. Nothing here knows an agent, a session or a clock.
-Start at ``canonical``.
+Purpose: everything every dialect agrees on before a message means anything: canonical JSON,
+digests, text encodings, identifiers, money and instants. All of it pure and synchronous.
+
+May import: ``treaty.errors``. May be imported by: every other room.
+
+Start here: ``canonical`` (what is hashed and signed), then ``money``.
 """
