@@ -1,0 +1,222 @@
+"""Key files: one signing key in one small JSON file, readable by its owner alone.
+
+Laws:
+
+1. A key file is 0600 in a directory made 0700. One that others can read is not used, since
+   nobody knows who has read it.
+2. A key file appears whole or not at all, is on disk before ``create_key`` returns, and is never
+   overwritten.
+3. With a passphrase the seed is encrypted (argon2id, then XSalsa20-Poly1305). The cost of
+   argon2id stands in the file, within limits, so that a file of a stranger cannot exhaust us.
+4. A URI never becomes a path as it is.
+
+The form, ``{"treaty": "key/1", "publicKey", "keyId"}`` and either ``"seed"`` (base64url) or
+``"locked": {"kdf": "argon2id", "ops", "memoryBytes", "salt", "box"}``.
+
+Read next: ``treaty.identity.keys`` for what a key can do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from nacl.exceptions import CryptoError
+from nacl.pwhash import argon2id
+from nacl.secret import SecretBox
+
+from treaty.errors import MisuseError, Refused, UnavailableError, WireError, shown
+from treaty.identity.keys import SEED_BYTES, Ed25519Signer
+from treaty.wire.canonical import Json, read_json
+from treaty.wire.encoding import b64url_decode, b64url_encode
+from treaty.wire.ids import parse_agent_uri
+
+FORMAT: Final = "key/1"
+FILE_BYTES_MAX: Final = 4096
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+SLUG_CHARS_MAX: Final = 64
+
+ARGON2_OPS: Final = 3
+ARGON2_MEMORY_BYTES: Final = 64 * 1024 * 1024
+"""The second recommended choice of RFC 9106 section 4: 3 passes over 64 MiB."""
+ARGON2_OPS_MAX: Final = 16
+ARGON2_MEMORY_BYTES_MAX: Final = 1024 * 1024 * 1024
+
+_KDF: Final = "argon2id"
+_BOX_BYTES: Final = SecretBox.NONCE_SIZE + SEED_BYTES + SecretBox.MACBYTES
+
+
+def create_key(path: Path, *, passphrase: str | None) -> Ed25519Signer:
+    """Make a new key and keep it in ``path``, encrypted when a passphrase is given.
+
+    Missing directories are made, the last one 0700. Raises MisuseError when the file exists
+    already or the passphrase is empty, UnavailableError when the disk refuses.
+    """
+    seed = secrets.token_bytes(SEED_BYTES)
+    signer = Ed25519Signer(seed)
+    document: dict[str, Json] = {
+        "treaty": FORMAT,
+        "publicKey": signer.key.text,
+        "keyId": signer.key.key_id,
+        **({"seed": b64url_encode(seed)} if passphrase is None else _lock(seed, passphrase)),
+    }
+    try:
+        _write_new(path, json.dumps(document, indent=2).encode("ascii") + b"\n")
+    except FileExistsError as error:
+        raise MisuseError(
+            f"{error.filename2 or error.filename} exists already; a key file is never overwritten"
+        ) from None
+    except OSError as error:
+        raise UnavailableError(f"the key file {path} cannot be written: {error}") from error
+    return signer
+
+
+def load_key(path: Path, *, passphrase: str | None = None) -> Ed25519Signer:
+    """Read a key file; ``passphrase`` is needed when it is encrypted, else ignored.
+
+    Raises MisuseError when there is no such file, when others may read it or when the passphrase
+    is missing; Refused ``unauthorized`` when the passphrase is wrong; WireError when the file is
+    not a key file; UnavailableError when the disk refuses.
+    """
+    try:
+        raw = _read_private(path)
+    except FileNotFoundError:
+        raise MisuseError(
+            f"there is no key file {path}; make one with `treaty agent new`"
+        ) from None
+    except OSError as error:
+        raise UnavailableError(f"the key file {path} cannot be read: {error}") from error
+    document = read_json(raw)
+    if not isinstance(document, dict) or document.get("treaty") != FORMAT:
+        raise WireError(f"{path} is not a key file of the form {FORMAT}")
+    signer = Ed25519Signer(_seed_of(document, path, passphrase))
+    if document.get("keyId") != signer.key.key_id:
+        raise WireError(f"{path} holds another key than the one it names")
+    return signer
+
+
+def key_path(home: Path, uri: str) -> Path:
+    """Where the key of ``uri`` lies below ``home``: ``keys/<readable>-<hash>.json``.
+
+    The hash keeps apart what looks alike after cleaning, and on disks that ignore case. Raises
+    WireError when ``uri`` is no agent URI (ASP B2).
+    """
+    agent = parse_agent_uri(uri)
+    slug = re.sub(r"[^a-z0-9]+", "-", (agent.host + agent.path).lower())[:SLUG_CHARS_MAX]
+    digest = hashlib.sha256(agent.text.encode("ascii")).hexdigest()[:16]
+    return home / "keys" / f"{slug.strip('-')}-{digest}.json"
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write beside ``path``, sync, and give it its name only then; FileExistsError if taken."""
+    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, FILE_MODE)  # whatever the umask took away
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        # A link, unlike a rename, fails when the name is taken.
+        os.link(beside, path)
+    finally:
+        beside.unlink()
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_private(path: Path) -> bytes:
+    # Not blocking: a named pipe in the file's place would otherwise hold us forever. The mode is
+    # that of the file opened, not of whatever has the name a moment later.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise MisuseError(f"{path} is not a file")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise MisuseError(
+                f"{path} can be read or written by others; if nobody else has seen it, "
+                f"run `chmod 600 {path}`, otherwise replace the key"
+            )
+        raw = file.read(FILE_BYTES_MAX + 1)
+    if len(raw) > FILE_BYTES_MAX:
+        raise WireError(f"{path} is too large for a key file", "too_large")
+    return raw
+
+
+def _seed_of(document: dict[str, Json], path: Path, passphrase: str | None) -> bytes:
+    locked = document.get("locked")
+    if locked is None:
+        seed = b64url_decode(document.get("seed"))
+    elif passphrase is None:
+        raise MisuseError(f"{path} is encrypted; give its passphrase")
+    else:
+        seed = _unlock(locked, path, passphrase)
+    if len(seed) != SEED_BYTES:
+        raise WireError(f"{path} does not hold a seed of {SEED_BYTES} bytes")
+    return seed
+
+
+def _lock(seed: bytes, passphrase: str) -> dict[str, Json]:
+    if not passphrase:
+        raise MisuseError("an empty passphrase protects nothing; give one, or none at all")
+    salt = secrets.token_bytes(argon2id.SALTBYTES)
+    box = _box(passphrase, salt, ARGON2_OPS, ARGON2_MEMORY_BYTES)
+    return {
+        "locked": {
+            "kdf": _KDF,
+            "ops": ARGON2_OPS,
+            "memoryBytes": ARGON2_MEMORY_BYTES,
+            "salt": b64url_encode(salt),
+            "box": b64url_encode(box.encrypt(seed, secrets.token_bytes(SecretBox.NONCE_SIZE))),
+        }
+    }
+
+
+def _unlock(locked: Json, path: Path, passphrase: str) -> bytes:
+    if not isinstance(locked, dict) or locked.get("kdf") != _KDF:
+        raise WireError(f"{path} is not locked with {_KDF}")
+    salt = b64url_decode(locked.get("salt"))
+    if len(salt) != argon2id.SALTBYTES:
+        raise WireError(f"{path} has a salt of {len(salt)} bytes, not {argon2id.SALTBYTES}")
+    ops = _cost(locked, "ops", argon2id.OPSLIMIT_MIN, ARGON2_OPS_MAX)
+    memory = _cost(locked, "memoryBytes", argon2id.MEMLIMIT_MIN, ARGON2_MEMORY_BYTES_MAX)
+    sealed = b64url_decode(locked.get("box"))
+    if len(sealed) != _BOX_BYTES:
+        raise WireError(f"{path} has a box of {len(sealed)} bytes, not {_BOX_BYTES}")
+    box = _box(passphrase, salt, ops, memory)
+    try:
+        return box.decrypt(sealed)
+    except CryptoError:
+        raise Refused(f"the passphrase does not open {path}", "unauthorized") from None
+
+
+def _cost(locked: dict[str, Json], name: str, least: int, most: int) -> int:
+    value = locked.get(name)
+    if type(value) is not int or not least <= value <= most:
+        raise WireError(f"`{name}` is a whole number from {least} to {most}: {shown(value)}")
+    return value
+
+
+def _box(passphrase: str, salt: bytes, ops: int, memory_bytes: int) -> SecretBox:
+    # A terminal may hand over bytes that are no text; they are as good a secret as any.
+    secret = passphrase.encode("utf-8", "surrogatepass")
+    try:
+        return SecretBox(argon2id.kdf(SecretBox.KEY_SIZE, secret, salt, ops, memory_bytes))
+    except CryptoError:
+        raise UnavailableError(f"argon2id needs {memory_bytes} bytes of memory") from None
