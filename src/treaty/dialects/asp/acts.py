@@ -1,0 +1,183 @@
+"""What a message does here, and who its sender is in relation to it.
+
+``act_of`` names the act of a message by what it refers to (``ACCEPT/proposal``), ``standing``
+the words of the state table that are true of its sender. Both only read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.machine import (
+    AGREEING,
+    CLOSED,
+    CLOSING,
+    ESCALATED,
+    EXECUTING,
+    FAILED,
+    RULES,
+)
+from treaty.dialects.asp.messages import (
+    Accept,
+    Clarify,
+    Close,
+    Counter,
+    Envelope,
+    Inform,
+    Propose,
+    Reject,
+    Withdraw,
+)
+from treaty.errors import Refused, WireError, shown
+
+_CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSED, FAILED))
+_CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
+_REPORTS: Final = frozenset(("progress", "result", "error"))
+_REFERRING = (Accept, Reject, Counter, Withdraw)
+_ENDED: Final = frozenset((CLOSED, FAILED))
+
+
+def act_of(conversation: Conversation, envelope: Envelope) -> str:
+    """Name the act of a message in this session.
+
+    Raises ``Refused``: ``proposal_unknown`` or ``reference_unknown`` when it refers to nothing
+    here, ``transition_invalid`` when no such performative is possible in this state anyway.
+    """
+    body = envelope.body
+    name = envelope.performative.value
+    if isinstance(body, Propose):
+        return "PROPOSE/invitation" if body.is_invitation else "PROPOSE/proposal"
+    if isinstance(body, _REFERRING):
+        return f"{name}/{_kind_of(conversation, envelope, body.reference_id)}"
+    if isinstance(body, Clarify):
+        _known(conversation, body.reference_id)
+        return name
+    if isinstance(body, Inform):
+        return _inform_act(conversation, body)
+    if isinstance(body, Close):
+        return _close_act(conversation, envelope.sender, body)
+    return name
+
+
+def _known(conversation: Conversation, reference: str) -> None:
+    if reference not in conversation.ids:
+        raise Refused(f"nothing here is called {shown(reference)}", "reference_unknown")
+
+
+def _kind_of(conversation: Conversation, envelope: Envelope, reference: str) -> str:
+    kind = kind_of_id(conversation, reference)
+    if kind is not None:
+        return kind
+    name = envelope.performative.value
+    possible = any(
+        state == conversation.state and act.startswith(f"{name}/") for state, act in RULES.moves
+    )
+    if not possible:
+        raise Refused(f"{name} is not possible in {conversation.wire_state}", "transition_invalid")
+    reason = "reference_unknown" if name == "WITHDRAW" else "proposal_unknown"
+    raise Refused(f"nothing here is called {shown(reference)}", reason)
+
+
+def kind_of_id(conversation: Conversation, reference: str) -> str | None:
+    """Tell what an id of this session names, or None."""
+    invitation = conversation.invitation
+    if invitation is not None and reference == invitation.id:
+        return "invitation"
+    if invitation is not None and reference == invitation.counter_id:
+        return "invitation-counter"
+    if reference in conversation.proposals:
+        return "proposal"
+    if reference in conversation.commitments:
+        return "commitment"
+    if reference in conversation.delegations:
+        return "delegation"
+    return None
+
+
+def _inform_act(conversation: Conversation, body: Inform) -> str:
+    kind, state = body.inform_type, conversation.state
+    if kind == "identity":
+        return "INFORM/identity"
+    if kind == "resolution":
+        decision = body.data.get("decision")
+        if decision not in ("resume", "abort"):
+            raise WireError(f"a resolution decides resume or abort, not {shown(decision)}")
+        return f"INFORM/{decision}"
+    if state in _CLAIM_PLACES and claimed_commitment(body) is not None:
+        return "INFORM/claim"
+    if state == ESCALATED and kind in _REPORTS:
+        return "INFORM/report"
+    return "INFORM"
+
+
+def claimed_commitment(body: Inform) -> str | None:
+    """The commitment an INFORM ``result`` claims fulfilled or confirms, or None."""
+    commitment = body.data.get("commitmentId")
+    if body.inform_type != "result" or not isinstance(commitment, str):
+        return None
+    return commitment if body.data.get("status") in _CLAIMS else None
+
+
+def _close_act(conversation: Conversation, sender: str, body: Close) -> str:
+    """A CLOSE is an end, an offer to end, the other's consent to it, or a late one (B9)."""
+    if not conversation.live:
+        return "CLOSE"
+    if body.reason != "completed":
+        other = conversation.closings.get(conversation.other(conversation.side(sender)))
+        offered = other is not None and other.reason != "completed" and other.counts
+        return "CLOSE/consent" if offered and body.reason == "cancelled" else "CLOSE/offer"
+    return "CLOSE/late" if conversation.state in _ENDED else "CLOSE"
+
+
+def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozenset[str]:
+    """The words of the state table's ``who`` column that are true of the sender."""
+    participant = conversation.participants.get(envelope.sender)
+    if participant is None:
+        return _opener(conversation, act)
+    if participant.revoked:
+        return frozenset(("revoked",))
+    words = set(_ROLE_WORDS[participant.role])
+    if participant.role == "authority" or _leads(conversation, envelope.sender):
+        words.add("authority")
+    author = _author(conversation, envelope, act)
+    if author and "party" in words and (act != "CLOSE" or "principal" in words):
+        words.add("author" if author == participant.side else "other")
+    return frozenset(words)
+
+
+def _leads(conversation: Conversation, sender: str) -> bool:
+    running = conversation.escalation
+    return running is not None and running.authority == sender
+
+
+_ROLE_WORDS: Final = {
+    "inviter": ("inviter", "principal", "party"),
+    "invitee": ("invitee", "principal", "party"),
+    "binding": ("party", "delegate"),
+    "advisory": ("advisory", "delegate"),
+    "authority": (),
+}
+
+
+def _opener(conversation: Conversation, act: str) -> frozenset[str]:
+    opens = not conversation.inviter and act == "PROPOSE/invitation"
+    return frozenset(("inviter",)) if opens else frozenset()
+
+
+def _author(conversation: Conversation, envelope: Envelope, act: str) -> str | None:
+    """The side that made what the message refers to."""
+    if act == "CLOSE":
+        first = next((uri for uri, one in conversation.closings.items() if one.counts), None)
+        return first if conversation.state == CLOSING else None
+    body = envelope.body
+    if not isinstance(body, _REFERRING):
+        return None
+    reference = body.reference_id
+    if reference in conversation.proposals:
+        return conversation.proposals[reference].author
+    if reference in conversation.commitments:
+        return conversation.side(conversation.commitments[reference].author)
+    if reference in conversation.delegations:
+        return conversation.delegations[reference].author
+    return None

@@ -1,0 +1,184 @@
+"""Timers of a session (decision B10): read off the state, fired by the host, folded by all.
+
+``deadlines`` says what is running; the host keeps only the earliest per session. When it is
+due, ``due`` names the timers to be written as signed facts, and ``fold_fact`` carries them
+out. Nothing here fires twice: a fired timer is no longer in ``deadlines`` of the state after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from treaty.core.commitment import (
+    CommitmentState,
+    end,
+    extend,
+    next_due_ms,
+    note_reserved,
+    note_settled,
+    pass_time,
+)
+from treaty.core.log import HostFact
+from treaty.core.session import RETURN, enter
+from treaty.dialects.asp.choices import DISPUTE_WINDOW
+from treaty.dialects.asp.conversation import Closing, Conversation, with_commitment
+from treaty.dialects.asp.folding import conclude, stamp
+from treaty.dialects.asp.machine import (
+    AGREEING,
+    CLOSED,
+    CLOSING,
+    CONVERSING,
+    ESCALATED,
+    EXECUTING,
+    FAILED,
+    INTRODUCED,
+    INVITED,
+    INVITED_ACCEPTED,
+    INVITED_COUNTERED,
+    RULES,
+)
+from treaty.errors import WireError
+from treaty.wire import fields
+from treaty.wire.money import money_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One running timer."""
+
+    name: str
+    due_ms: int
+
+
+def deadlines(conversation: Conversation) -> tuple[Deadline, ...]:
+    """All timers that are running, earliest first."""
+    found = [*_state_timers(conversation), *_commitment_timers(conversation)]
+    return tuple(sorted(found, key=lambda one: (one.due_ms, one.name)))
+
+
+def due(conversation: Conversation, now_ms: int) -> Deadline | None:
+    """The earliest timer that is due, or None."""
+    running = deadlines(conversation)
+    return running[0] if running and running[0].due_ms <= now_ms else None
+
+
+def _state_timers(conversation: Conversation) -> list[Deadline]:
+    state = conversation.state
+    if state in (INVITED, INVITED_COUNTERED):
+        assert conversation.invitation is not None
+        return [Deadline("invitation", conversation.invitation.expires_ms)]
+    if state == INVITED_ACCEPTED:
+        return [_since_entered(conversation, "identity")]
+    if state == AGREEING:
+        return [_since_entered(conversation, "agreeing")]
+    if state == ESCALATED:
+        return [_since_entered(conversation, "escalated")]
+    if state == CLOSING:
+        return [_since_entered(conversation, "closing")]
+    # No timer fails a session with a bound commitment.
+    if state in (INTRODUCED, CONVERSING, EXECUTING) and not conversation.live:
+        return [
+            Deadline("idle", conversation.active_ms + conversation.timeout_ms("idleMs")),
+            Deadline("session", conversation.started_ms + conversation.duration_ms),
+        ]
+    return []
+
+
+def _since_entered(conversation: Conversation, name: str) -> Deadline:
+    return Deadline(name, conversation.entered_ms + conversation.timeout_ms(f"{name}Ms"))
+
+
+def _commitment_timers(conversation: Conversation) -> list[Deadline]:
+    found = []
+    for commitment in conversation.live:
+        due_ms = next_due_ms(commitment)
+        if due_ms is not None:
+            found.append(Deadline(f"commitment:{commitment.id}", due_ms))
+    return found
+
+
+def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conversation:
+    """Fold what the host observed; an unknown kind of fact only moves the log on.
+
+    ``entry`` is the hash of the signed fact. Raises ``WireError`` for a fact whose data is
+    not of its form.
+    """
+    moved = stamp(conversation, fact.at_ms, fact.position, entry)
+    if fact.fact == "timer":
+        moved = _fire(moved, fields.text(fact.data, "name"))
+    elif fact.fact == "escrow":
+        moved = _move_escrow(moved, fact)
+    elif fact.fact == "outage":
+        moved = _outage(moved, fact)
+    if moved.state != conversation.state:
+        moved = replace(moved, entered_ms=fact.at_ms)
+    return conclude(moved)
+
+
+def _fire(conversation: Conversation, name: str) -> Conversation:
+    if name.startswith("commitment:"):
+        commitment = conversation.commitments.get(name.removeprefix("commitment:"))
+        if commitment is None:
+            raise WireError("a timer fired for a commitment that is not here")
+        return with_commitment(conversation, pass_time(commitment, conversation.at_ms))
+    if name in ("invitation", "identity"):
+        return _enter(conversation, FAILED)
+    if name in ("idle", "session"):
+        return _enter(conversation, CLOSED if conversation.settled else FAILED)
+    if name == "agreeing":
+        return _expire_proposed(conversation)
+    if name == "escalated":
+        return _enter(replace(conversation, escalation=None), RETURN)
+    if name == "closing":
+        return _close_silent(conversation)
+    return conversation
+
+
+def _enter(conversation: Conversation, target: str) -> Conversation:
+    return replace(conversation, session=enter(RULES, conversation.session, target))
+
+
+def _expire_proposed(conversation: Conversation) -> Conversation:
+    for commitment in tuple(conversation.commitments.values()):
+        if commitment.state is CommitmentState.PROPOSED:
+            conversation = with_commitment(conversation, end(commitment, CommitmentState.EXPIRED))
+    return _enter(conversation, RETURN)
+
+
+def _close_silent(conversation: Conversation) -> Conversation:
+    """The silent party's CLOSE, without rating and confirming nothing (B9)."""
+    silent = next((one for one in conversation.principals if one not in conversation.closings), "")
+    closing = Closing("expired", None, (), counts=False)
+    moved = replace(conversation, closings={**conversation.closings, silent: closing})
+    return _enter(moved, CLOSED)
+
+
+def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
+    name = fields.ident(fact.data, "commitmentId")
+    commitment = conversation.commitments.get(name)
+    if commitment is None or commitment.escrow is None:
+        raise WireError("an escrow movement names a commitment with escrow")
+    movement = fields.text(fact.data, "movement")
+    if movement == "reserve":
+        return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
+    posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
+    return with_commitment(conversation, note_settled(commitment, posted.units))
+
+
+def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
+    """Add the host's outage to every deadline that was running in it (B10)."""
+    gone_ms = fields.instant(fact.data, "to") - fields.instant(fact.data, "from")
+    if not 0 <= gone_ms <= DISPUTE_WINDOW.most_ms:
+        raise WireError("an outage has a beginning and a later end")
+    moved = replace(
+        conversation,
+        started_ms=conversation.started_ms + gone_ms,
+        entered_ms=conversation.entered_ms + gone_ms,
+        active_ms=conversation.active_ms + gone_ms,
+    )
+    if moved.invitation is not None:
+        expires = moved.invitation.expires_ms + gone_ms
+        moved = replace(moved, invitation=replace(moved.invitation, expires_ms=expires))
+    for commitment in moved.live:
+        moved = with_commitment(moved, extend(commitment, gone_ms))
+    return moved

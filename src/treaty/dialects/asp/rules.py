@@ -1,0 +1,311 @@
+"""May this message be accepted now? Numbered checks; the first that fails names its reason.
+
+``authenticate`` proves who speaks (B3, B4, B6); ``judge`` asks whether the words are lawful
+here (B7, B9, B11, B13). Neither changes anything, and the verifier of a deal file asks the
+same two questions as the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from treaty.core.session import permitted
+from treaty.dialects.asp.acts import act_of, standing
+from treaty.dialects.asp.choices import (
+    CLOSE_REASONS,
+    FRESHNESS_MS,
+    INFORM_LAST_WORDS,
+    LAST_WORDS,
+    MESSAGES_KEPT,
+    MESSAGES_MAX,
+    SIGNING_PREFIX,
+)
+from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.guards import (
+    accepted_commitment,
+    accepted_delegation,
+    accepted_invitation,
+    accepted_proposal,
+    claimed,
+    committed,
+    delegated,
+    escalated,
+    identified,
+    invited,
+    proposed,
+    withdrawn,
+)
+from treaty.dialects.asp.machine import RULES
+from treaty.dialects.asp.messages import Close, Commit, Counter, Envelope, Inform
+from treaty.dialects.asp.terms import make_commitment
+from treaty.errors import Refused, SignatureError, shown
+from treaty.identity.dpop import MessageBinding, check_message_proof
+from treaty.identity.envelopes import open_envelope
+from treaty.identity.keys import PublicKey
+from treaty.identity.verified import Verified
+from treaty.wire.canonical import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the host knows beside the session: scores and levels of the agents in it."""
+
+    levels: Mapping[str, int]
+    scores: Mapping[str, str]
+    ceilings: Mapping[str, int]
+    """Agent to the most it may commit, in the smallest unit of the reference currency."""
+
+
+def authenticate(
+    envelope: Envelope, key: PublicKey, *, received_at_ms: int, base_url: str
+) -> Verified[dict[str, Json]]:
+    """Check hash, signature and proof of an in-session message against the pinned key.
+
+    ``base_url`` is the host's public URL. Recipients and verifiers give the receipt's time as
+    ``received_at_ms``, the host its clock. Raises ``SignatureError`` (``hash_mismatch``,
+    ``signature_invalid``, ``proof_invalid``).
+    """
+    # (1) The hash is of what was received, the signature over it (B3, B4).
+    verified = open_envelope(envelope.document, key, prefix=SIGNING_PREFIX)
+    # (2) The timestamp is near the time of receipt (B6).
+    if abs(received_at_ms - envelope.timestamp_ms) > FRESHNESS_MS:
+        raise SignatureError(
+            f"timestamp is {received_at_ms - envelope.timestamp_ms} ms from the time of receipt, "
+            f"at most {FRESHNESS_MS} are allowed",
+            "proof_invalid",
+        )
+    # (3) The proof binds this message to this place in this session (B6).
+    assert envelope.session_id is not None
+    assert envelope.sequence is not None
+    assert envelope.proof is not None
+    binding = MessageBinding(
+        message_id=envelope.message_id,
+        session=envelope.session_id,
+        sequence=envelope.sequence,
+        previous_hash=envelope.previous_hash,
+        htu=messages_url(base_url, envelope.session_id),
+    )
+    check_message_proof(envelope.proof, key, binding, received_at_ms, window_ms=FRESHNESS_MS)
+    return verified
+
+
+def messages_url(base_url: str, session_id: str) -> str:
+    """The ``htu`` of every message of a session, the invitation's too (B6)."""
+    return f"{base_url}/v1/asp/sessions/{session_id}/messages"
+
+
+def judge(
+    conversation: Conversation, envelope: Envelope, at_ms: int, context: Context | None = None
+) -> str:
+    """Decide whether an authentic message is lawful now, and return its act.
+
+    ``context`` is given by the host; without it (a participant, a verifier) the questions that
+    need trust levels are left to the host. Raises ``Refused``; nothing has changed then.
+    """
+    # (1) It extends the chain by exactly one, for the session and for its sender (B7).
+    check_order(conversation, envelope)
+    # (2) There is room left (B18).
+    _check_room(conversation, envelope)
+    # (3) The automaton knows such a move for such a sender (B9).
+    act = act_of(conversation, envelope)
+    words = standing(conversation, envelope, act)
+    move = permitted(RULES, conversation.session, act, words)
+    joint_done = conversation.side(envelope.sender) in conversation.session.marks
+    if move is None or (move.joint and joint_done):
+        raise Refused(
+            f"{act} by {envelope.sender} is not possible in {conversation.wire_state}",
+            "transition_invalid",
+            data={"state": conversation.wire_state},
+        )
+    # (4) After the other's final offer there is only yes, no, or goodbye (B9).
+    _check_final(conversation, envelope, act)
+    # (5) What it says fits what was said before.
+    guard = GUARDS.get(act)
+    if guard is not None:
+        guard(conversation, envelope, at_ms)
+    if context is not None:
+        _check_trust(conversation, envelope, act, context)
+    return act
+
+
+def check_order(conversation: Conversation, envelope: Envelope) -> None:
+    """Refuse ``chain_stale`` or ``sequence_gap`` unless the message is the very next one (B7)."""
+    member = conversation.participants.get(envelope.sender)
+    expected = member.next_sequence if member else 0
+    data = {
+        "head": conversation.head,
+        "position": conversation.position,
+        "nextSequence": expected,
+    }
+    if envelope.previous_hash != conversation.head:
+        raise Refused(
+            f"previousHash {envelope.previous_hash} is not the head {conversation.head}",
+            "chain_stale",
+            data=data,
+        )
+    if envelope.sequence != expected:
+        raise Refused(
+            f"sequenceNumber {envelope.sequence} is not the sender's next, {expected}",
+            "sequence_gap",
+            data=data,
+        )
+
+
+def _check_room(conversation: Conversation, envelope: Envelope) -> None:
+    """10,000 messages, half for each principal's side, the last few for ending well (B18)."""
+    member = conversation.participants.get(envelope.sender)
+    if member is None:
+        return
+    used = sum(
+        one.messages for one in conversation.participants.values() if one.side == member.side
+    )
+    quota = MESSAGES_MAX // 2
+    if used >= quota or (used >= quota - MESSAGES_KEPT and not _last_words(envelope)):
+        raise Refused(
+            f"this side has sent {used} of its {quota} messages; the last {MESSAGES_KEPT} are "
+            "kept for results, errors, refusals and CLOSE",
+            "session_full",
+        )
+
+
+def _last_words(envelope: Envelope) -> bool:
+    body = envelope.body
+    if isinstance(body, Inform):
+        return body.inform_type in INFORM_LAST_WORDS
+    return envelope.performative.value in LAST_WORDS
+
+
+_AFTER_FINAL: Final = frozenset(("ACCEPT/proposal", "REJECT/proposal"))
+
+
+def _check_final(conversation: Conversation, envelope: Envelope, act: str) -> None:
+    side = conversation.side(envelope.sender)
+    finals = [
+        one
+        for one in conversation.proposals.values()
+        if one.final and one.state == "open" and one.author != side
+    ]
+    if finals and act.split("/")[0] in _NEGOTIATING and act not in _AFTER_FINAL:
+        raise Refused(
+            f"{finals[0].id} is final: accept it, reject it, or close", "transition_invalid"
+        )
+
+
+_NEGOTIATING: Final = frozenset(("PROPOSE", "COUNTER", "COMMIT", "ACCEPT", "REJECT"))
+
+
+def _closed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
+    """A CLOSE names a known reason, the right head and count, and commitments of this session."""
+    body = envelope.body
+    assert isinstance(body, Close)
+    if body.reason not in CLOSE_REASONS:
+        raise Refused(
+            f"a CLOSE is completed, cancelled, failed or expired, not {shown(body.reason)}",
+            "malformed",
+        )
+    if body.chain_head is not None and body.chain_head != conversation.head:
+        raise Refused("outcome.chainHead is not the head of this session", "hash_mismatch")
+    if body.message_count is not None and body.message_count != conversation.messages:
+        raise Refused(
+            f"outcome.messageCount {body.message_count} is not {conversation.messages}",
+            "hash_mismatch",
+        )
+    for name in body.commitments_fulfilled:
+        if name not in conversation.commitments:
+            raise Refused(f"no commitment is called {shown(name)}", "reference_unknown")
+    if body.reason == "completed":
+        _check_performed(conversation)
+
+
+def _check_performed(conversation: Conversation) -> None:
+    for commitment in conversation.live:
+        for duty in commitment.obligations:
+            if duty.state.value == "PENDING":
+                raise Refused(
+                    f"{commitment.id}: {duty.party} has not yet done: {duty.action}; "
+                    "completed needs every obligation out of PENDING",
+                    "obligation_open",
+                )
+
+
+def _countered(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    proposed(conversation, envelope, at_ms)
+    body = envelope.body
+    assert isinstance(body, Counter)
+    if body.reference_id in conversation.proposals:
+        accepted_proposal(conversation, envelope, at_ms)
+
+
+Guard = Callable[[Conversation, Envelope, int], None]
+
+GUARDS: Final[Mapping[str, Guard]] = MappingProxyType(
+    {
+        "PROPOSE/invitation": invited,
+        "PROPOSE/proposal": proposed,
+        "COUNTER/invitation": accepted_invitation,
+        "COUNTER/proposal": _countered,
+        "COUNTER/commitment": proposed,
+        "ACCEPT/invitation": accepted_invitation,
+        "ACCEPT/invitation-counter": accepted_invitation,
+        "REJECT/invitation": accepted_invitation,
+        "ACCEPT/proposal": accepted_proposal,
+        "REJECT/proposal": accepted_proposal,
+        "WITHDRAW/proposal": withdrawn,
+        "COMMIT": committed,
+        "ACCEPT/commitment": accepted_commitment,
+        "REJECT/commitment": accepted_commitment,
+        "WITHDRAW/commitment": accepted_commitment,
+        "DELEGATE": delegated,
+        "ACCEPT/delegation": accepted_delegation,
+        "REJECT/delegation": accepted_delegation,
+        "WITHDRAW/delegation": withdrawn,
+        "ESCALATE": escalated,
+        "INFORM/identity": identified,
+        "INFORM/claim": claimed,
+        "CLOSE": _closed,
+        "CLOSE/offer": _closed,
+        "CLOSE/consent": _closed,
+        "CLOSE/late": _closed,
+    }
+)
+
+
+def _check_trust(
+    conversation: Conversation, envelope: Envelope, act: str, context: Context
+) -> None:
+    """Trust questions only the host can answer: required score, ceiling (B9, B17)."""
+    if act == "ACCEPT/invitation" and conversation.invitation is not None:
+        _check_required(conversation.invitation.required_trust, envelope.sender, context)
+    if act == "COMMIT":
+        check_ceiling(envelope, context)
+
+
+def _check_required(required: object, sender: str, context: Context) -> None:
+    if isinstance(required, bool) or not isinstance(required, int | float):
+        return
+    score = context.scores.get(sender)
+    if score is not None and float(score) < required:
+        raise Refused(
+            f"the invitation asks for a trust score of {required}, {sender} has {score}",
+            "insufficient_trust_score",
+        )
+
+
+def check_ceiling(envelope: Envelope, context: Context) -> None:
+    """A commitment stays under the ceiling of the lower level of payer and payee (B17)."""
+    body = envelope.body
+    assert isinstance(body, Commit)
+    escrow = make_commitment(envelope, body).escrow
+    if escrow is None:
+        return
+    for party in (escrow.payer, escrow.payee):
+        ceiling = context.ceilings.get(party)
+        if ceiling is not None and escrow.money.units > ceiling:
+            raise Refused(
+                f"{party} is at trust level {context.levels.get(party)}: its ceiling is "
+                f"{ceiling} units of {escrow.money.asset}, this asks for {escrow.money.units}",
+                "ceiling_exceeded",
+            )

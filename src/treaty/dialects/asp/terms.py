@@ -1,0 +1,133 @@
+"""From the terms of a message to values: the invitation's settings, a commitment's parts.
+
+Used by the fold (which trusts, because the message was accepted) and by ``rules`` (which asks
+first). Reading clamps nothing: values outside their bounds are refused with ``malformed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from treaty.core.commitment import Commitment, Escrow, Method, Obligation
+from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, TIMEOUTS, Bounds
+from treaty.dialects.asp.conversation import Invitation
+from treaty.dialects.asp.messages import Commit, Envelope, Promise, Propose
+from treaty.errors import Refused, shown
+from treaty.wire import fields
+from treaty.wire.canonical import Json
+
+_MACHINE: Final = frozenset((Method.METRIC_QUERY, Method.HEALTH_CHECK, Method.EVIDENCE))
+
+
+def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
+    """Read what an invitation sets (B7, B10). Raises ``WireError``."""
+    timeouts = read_timeouts(body.terms)
+    return Invitation(
+        id=body.proposal_id,
+        hash=envelope.hash,
+        subject=body.subject,
+        terms=body.terms,
+        timeouts=timeouts,
+        duration_ms=_bounded(body.terms, "proposedDuration", DURATION),
+        expires_ms=_invitation_expiry(envelope, body, at_ms, timeouts["invitationMs"]),
+        authorities=read_authorities(body.terms),
+        required_trust=envelope.required_trust,
+    )
+
+
+def read_timeouts(terms: Mapping[str, Json]) -> dict[str, int]:
+    """Read ``terms.timeouts``, each within its bounds or absent (B10). Raises ``WireError``."""
+    stated = fields.obj_or(terms, "timeouts") or {}
+    return {name: _bounded(stated, name, bounds) for name, bounds in TIMEOUTS.items()}
+
+
+def _bounded(parent: Mapping[str, Json], name: str, bounds: Bounds) -> int:
+    value = fields.integer_or(parent, name, least=bounds.least_ms, most=bounds.most_ms)
+    return bounds.default_ms if value is None else value
+
+
+def _invitation_expiry(envelope: Envelope, body: Propose, at_ms: int, default_ms: int) -> int:
+    """The earliest of ``validUntil``, ``maxResponseTimeMs`` and the timeout (B10)."""
+    times = [at_ms + default_ms]
+    if body.valid_until_ms is not None:
+        times.append(body.valid_until_ms)
+    if envelope.max_response_ms is not None:
+        times.append(at_ms + envelope.max_response_ms)
+    return min(times)
+
+
+def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
+    """Read ``terms.authorities``: agents both accept as judges of an escalation (B11)."""
+    found = []
+    for item in fields.items(terms, "authorities", most=8):
+        entry = item if isinstance(item, dict) else {"uri": item}
+        found.append(fields.agent(entry, "uri"))
+    return tuple(found)
+
+
+def make_commitment(envelope: Envelope, body: Commit) -> Commitment:
+    """Read a commitment (B13). Raises ``Refused`` (``commitment_invalid``)."""
+    escrow = _escrow(body)
+    window = body.dispute_window_ms
+    if window is None:
+        window = DISPUTE_WINDOW.default_ms
+    elif not DISPUTE_WINDOW.least_ms <= window <= DISPUTE_WINDOW.most_ms:
+        raise Refused(f"disputeWindowMs {window} is not 1 h to 30 d", "commitment_invalid")
+    return Commitment(
+        id=body.commitment_id,
+        author=envelope.sender,
+        hash=envelope.hash,
+        obligations=tuple(_obligation(promise) for promise in body.obligations),
+        escrow=escrow,
+        window_ms=window,
+    )
+
+
+def _obligation(promise: Promise) -> Obligation:
+    return Obligation(
+        role=promise.role,
+        party=promise.party,
+        action=promise.action,
+        deadline_ms=promise.deadline_ms,
+        method=_method(promise),
+    )
+
+
+def _method(promise: Promise) -> Method:
+    """A machine method without ``verification`` parameters is counterparty-confirm (B13)."""
+    if promise.method not in tuple(Method):
+        raise Refused(
+            f"verificationMethod {shown(promise.method)} is not known", "commitment_invalid"
+        )
+    method = Method(promise.method)
+    if method in _MACHINE and promise.verification is None:
+        return Method.COUNTERPARTY_CONFIRM
+    return method
+
+
+def _escrow(body: Commit) -> Escrow | None:
+    """Payer is ``escrow.payer``, else role ``buyer``; payee likewise, else ``provider`` (B13)."""
+    terms = body.escrow
+    if terms is None:
+        return None
+    roles = {promise.role: promise.party for promise in body.obligations}
+    payer = terms.payer or roles.get("buyer")
+    payee = terms.payee or roles.get("provider")
+    if payer is None or payee is None:
+        raise Refused(
+            "escrow needs a payer and a payee: name them, or use the roles buyer and provider",
+            "commitment_invalid",
+        )
+    return Escrow(payer, payee, terms.money, terms.condition)
+
+
+def contains(whole: Json, part: Json) -> bool:
+    """Tell whether ``whole`` states everything ``part`` states, with equal values (B11)."""
+    if isinstance(part, dict):
+        if not isinstance(whole, dict):
+            return False
+        return all(name in whole and contains(whole[name], value) for name, value in part.items())
+    if isinstance(part, bool) or isinstance(whole, bool):
+        return part is whole
+    return part == whole
