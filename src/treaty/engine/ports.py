@@ -10,7 +10,10 @@ Laws of every implementation, judged by ``tests/ports/check_store.py``:
 * a unit that was refused left no trace and did not disturb the units beside it;
 * a unit is checked in the order appends, then nonces: a repeated message that lost the
   race for its position is told ``Conflict`` first, and finds its answer when it loads again;
-* inside a unit tasks are dropped before tasks are put, and the last put of an id stands.
+* inside a unit tasks are dropped before tasks are put, and the last put of an id stands;
+* units that one caller starts in an order take effect in that order;
+* a name is 1 to 1,024 characters without NUL, a number fits 63 bits, a unit has at most 4,096
+  rows and 16 MiB, a reader asks for at most 10,000 rows (``treaty/store/units.py``).
 
 Read next: ``treaty/store/memory.py``, the shortest implementation.
 """
