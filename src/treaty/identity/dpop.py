@@ -186,7 +186,8 @@ def normal_url(url: str) -> str | None:
     """The form of ``url`` in which ``htu`` is compared; None when it is no such URL.
 
     Scheme and host in lower case, without default port, query and fragment (RFC 9449 section
-    4.3, RFC 3986 section 6.2). Percent-encoding is left alone, since routes are matched on the raw path (ASP B18).
+    4.3, RFC 3986 section 6.2). Percent-encoding is left alone, since routes are matched on the
+    raw path (ASP B18).
     """
     match = _URL.fullmatch(url)
     if match is None:
