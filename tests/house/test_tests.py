@@ -27,19 +27,23 @@ WAITERS: dict[str, str] = {}
 
 
 def asserts_nothing(module: Module) -> Iterator[str]:
-    """A test asserts, expects an error, or calls a check_ function that does."""
-    for function in functions(module.tree):
-        if function.name.startswith("test_") and not _asserts(function):
-            yield f"{module.shown}:{function.lineno} {function.name}"
+    """A test asserts, expects an error, or calls a check, be it a check_ or its neighbour."""
+    every = list(functions(module.tree))
+    asserting = {one.name for one in every if _asserts(one, set())}
+    while more := {one.name for one in every if _asserts(one, asserting)} - asserting:
+        asserting |= more
+    for one in every:
+        if one.name.startswith("test_") and one.name not in asserting:
+            yield f"{module.shown}:{one.lineno} {one.name}"
 
 
-def _asserts(function: Function) -> bool:
+def _asserts(function: Function, asserting: set[str]) -> bool:
     for node in ast.walk(function):
         if isinstance(node, ast.Assert | ast.Raise):
             return True
         if isinstance(node, ast.Call):
             name = dotted(node.func).rpartition(".")[2]
-            if name in ASSERTING_CALLS or name.startswith(("check_", "assert_")):
+            if name in ASSERTING_CALLS | asserting or name.startswith(("check_", "assert_")):
                 return True
     return False
 
@@ -89,6 +93,12 @@ def test_the_rule_catches_an_offence(rule, text: str) -> None:
 )
 def test_each_way_to_assert_is_known(body: str) -> None:
     assert not list(asserts_nothing(module_from(f"def test_it():\n    {body}\n")))
+
+
+def test_a_neighbour_may_assert_for_a_test() -> None:
+    text = "def agree(x):\n    same(x)\ndef same(x):\n    assert x\ndef test_it():\n    agree(1)\n"
+
+    assert not list(asserts_nothing(module_from(text)))
 
 
 def test_giving_way_is_not_sleeping() -> None:
