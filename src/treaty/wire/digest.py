@@ -12,7 +12,7 @@ import re
 from hashlib import sha256 as _sha256
 from typing import Final, cast
 
-import sha3  # type: ignore[import-untyped, unused-ignore]
+import sha3
 
 from treaty.wire.canonical import Json, canonical
 
