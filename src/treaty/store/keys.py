@@ -144,7 +144,7 @@ def _read_private(path: Path) -> bytes:
     # Not blocking: a named pipe in the file's place would otherwise hold us forever. The mode is
     # that of the file opened, not of whatever has the name a moment later.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise MisuseError(f"{path} is not a file")
@@ -153,7 +153,9 @@ def _read_private(path: Path) -> bytes:
                 f"{path} can be read or written by others; if nobody else has seen it, "
                 f"run `chmod 600 {path}`, otherwise replace the key"
             )
-        raw = file.read(FILE_BYTES_MAX + 1)
+        raw = os.read(handle, FILE_BYTES_MAX + 1)
+    finally:
+        os.close(handle)
     if len(raw) > FILE_BYTES_MAX:
         raise WireError(f"{path} is too large for a key file", "too_large")
     return raw
