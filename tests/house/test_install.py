@@ -27,7 +27,7 @@ def pip(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy, so that nothing is left beside the source."""
+    """Build the wheel; the build backend leaves nothing beside the source."""
     folder = tmp_path_factory.mktemp("wheel")
     pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT))
     (built,) = folder.glob("*.whl")
