@@ -11,7 +11,7 @@ from tests.house.reading import ROOT, report, tracked_files
 # Each pattern is put together from halves, so that this file does not match itself.
 FOREIGN = {
     "a path of one machine": (
-        rf"(?<![\w.~])/(?:{'wo'}rk/|{'ro'}ot/|{'ho'}me/[a-z]|{'Us'}ers/[A-Za-z])"
+        rf"(?<![\w.~])/(?:{'wo'}rk/|{'ro'}ot/|{'ho'}me/[a-z]{{2,}}|{'Us'}ers/[A-Za-z])"
     ),
     "the address of a package registry": (
         rf"{'py'}pi\.org|{'python'}hosted\.org|{'registry'}\.npmjs|{'registry'}\.yarnpkg"
