@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
+from treaty.core.levels import ceiling_units
 from treaty.core.session import permitted
 from treaty.dialects.asp.acts import act_of, standing
 from treaty.dialects.asp.choices import (
@@ -44,27 +46,44 @@ from treaty.dialects.asp.terms import make_commitment
 from treaty.errors import Refused, SignatureError, shown
 from treaty.identity.dpop import MessageBinding, check_message_proof
 from treaty.identity.envelopes import open_envelope
-from treaty.identity.keys import PublicKey
+from treaty.identity.keys import ProofKey, PublicKey
 from treaty.identity.verified import Verified
 from treaty.wire.canonical import Json
+from treaty.wire.money import decimal_number
+
+
+class StandingView(Protocol):
+    """What the host knows of an agent's trust."""
+
+    @property
+    def score(self) -> Decimal:
+        """0 to 100, one decimal."""
+
+    @property
+    def level(self) -> int:
+        """0 to 4 (B17)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the host knows beside the session: scores and levels of the agents in it."""
+    """What the host knows beside the session."""
 
-    levels: Mapping[str, int]
-    scores: Mapping[str, str]
-    ceilings: Mapping[str, int]
-    """Agent to the most it may commit, in the smallest unit of the reference currency."""
+    standing: Callable[[str], StandingView]
+    """Asked only by the few acts that need it; computing a score is not free."""
 
 
 def authenticate(
-    envelope: Envelope, key: PublicKey, *, received_at_ms: int, base_url: str
+    envelope: Envelope,
+    key: PublicKey,
+    *,
+    received_at_ms: int,
+    base_url: str,
+    proof_key: ProofKey | None = None,
 ) -> Verified[dict[str, Json]]:
     """Check hash, signature and proof of an in-session message against the pinned key.
 
-    ``base_url`` is the host's public URL. Recipients and verifiers give the receipt's time as
+    ``base_url`` is the host's public URL; ``proof_key`` the card's own key for proofs, where it
+    has one. Recipients and verifiers give the receipt's time as
     ``received_at_ms``, the host its clock. Raises ``SignatureError`` (``hash_mismatch``,
     ``signature_invalid``, ``proof_invalid``).
     """
@@ -88,7 +107,9 @@ def authenticate(
         previous_hash=envelope.previous_hash,
         htu=messages_url(base_url, envelope.session_id),
     )
-    check_message_proof(envelope.proof, key, binding, received_at_ms, window_ms=FRESHNESS_MS)
+    check_message_proof(
+        envelope.proof, proof_key or key, binding, received_at_ms, window_ms=FRESHNESS_MS
+    )
     return verified
 
 
@@ -286,8 +307,8 @@ def _check_trust(
 def _check_required(required: object, sender: str, context: Context) -> None:
     if isinstance(required, bool) or not isinstance(required, int | float):
         return
-    score = context.scores.get(sender)
-    if score is not None and float(score) < required:
+    score = context.standing(sender).score
+    if score < decimal_number(required):
         raise Refused(
             f"the invitation asks for a trust score of {required}, {sender} has {score}",
             "insufficient_trust_score",
@@ -295,17 +316,21 @@ def _check_required(required: object, sender: str, context: Context) -> None:
 
 
 def check_ceiling(envelope: Envelope, context: Context) -> None:
-    """A commitment stays under the ceiling of the lower level of payer and payee (B17)."""
+    """A commitment stays under the ceiling of the lower level of payer and payee (B17).
+
+    Raises ``Refused``: ``ceiling_exceeded``, or ``currency_unsupported`` without a USD rate.
+    """
     body = envelope.body
     assert isinstance(body, Commit)
     escrow = make_commitment(envelope, body).escrow
     if escrow is None:
         return
     for party in (escrow.payer, escrow.payee):
-        ceiling = context.ceilings.get(party)
-        if ceiling is not None and escrow.money.units > ceiling:
+        level = context.standing(party).level
+        ceiling = ceiling_units(level, escrow.money.asset)
+        if escrow.money.units > ceiling:
             raise Refused(
-                f"{party} is at trust level {context.levels.get(party)}: its ceiling is "
-                f"{ceiling} units of {escrow.money.asset}, this asks for {escrow.money.units}",
+                f"{party} is at trust level {level}: its ceiling is {ceiling} units of "
+                f"{escrow.money.asset}, this asks for {escrow.money.units}",
                 "ceiling_exceeded",
             )

@@ -1,0 +1,292 @@
+"""ASP as the engine asks for it: one object that passes questions on to this folder's functions.
+
+It holds no state and decides nothing. What each question means is said where it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from treaty.core.commitment import Commitment, CommitmentState, ObligationState, Order
+from treaty.core.log import HostFact, Receipt
+from treaty.core.matching import Need, Page
+from treaty.dialects.asp import deadlines, discovery, folding, rules
+from treaty.dialects.asp.choices import SIGNING_PREFIX, TAG
+from treaty.dialects.asp.codec import decode
+from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.machine import INVITED, INVITED_COUNTERED
+from treaty.dialects.asp.messages import Envelope, Propose
+from treaty.errors import WireError
+from treaty.identity.envelopes import open_envelope
+from treaty.identity.keys import ProofKey, PublicKey, Signer
+from treaty.wire import fields
+from treaty.wire.canonical import Json
+from treaty.wire.instants import format_instant
+from treaty.wire.money import money_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class InboxNotice:
+    """Something for an agent's inbox."""
+
+    agent: str
+    kind: str
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a commitment ended, for the trust node."""
+
+    commitment: str
+    payer: str
+    payee: str
+    asset: str
+    value_units: int
+    kept: Mapping[str, bool]
+    ratings: Mapping[str, int]
+    consent: bool
+
+
+class AspDialect:
+    """The ASP dialect; see ``treaty.engine.dialect.SessionDialect`` for the questions."""
+
+    tag: Final = TAG
+
+    def decode(self, raw: bytes) -> Envelope:
+        """Bytes to message."""
+        return decode(raw)
+
+    def start(self) -> Conversation:
+        """A session nobody has opened."""
+        return Conversation()
+
+    def performative(self, message: Envelope) -> str:
+        """The message's performative."""
+        return message.performative.value
+
+    def authenticate(
+        self,
+        message: Envelope,
+        key: PublicKey,
+        *,
+        proof_key: ProofKey,
+        received_at_ms: int,
+        base_url: str,
+    ) -> None:
+        """Check signature and proof."""
+        rules.authenticate(
+            message,
+            key,
+            received_at_ms=received_at_ms,
+            base_url=base_url,
+            proof_key=proof_key,
+        )
+
+    def judge(
+        self,
+        state: Conversation,
+        message: Envelope,
+        at_ms: int,
+        standing: Callable[[str], rules.StandingView],
+    ) -> None:
+        """Refuse what is not lawful now."""
+        rules.judge(state, message, at_ms, rules.Context(standing))
+
+    def invited(self, message: Envelope) -> str | None:
+        """The invitee of an invitation."""
+        body = message.body
+        if not isinstance(body, Propose) or not body.is_invitation:
+            return None
+        if message.recipient is None:
+            raise WireError("an invitation names its recipient")
+        return message.recipient
+
+    def host_named(self, message: Envelope) -> tuple[str, ...]:
+        """The nodes an invitation names (B7); absent ones are this node."""
+        body = message.body
+        assert isinstance(body, Propose)
+        named = []
+        for role in ("host", "clearing", "trust"):
+            node = fields.obj_or(body.terms, role)
+            if node is not None:
+                named.append(fields.agent(node, "uri"))
+        return tuple(named)
+
+    def fold_message(
+        self, state: Conversation, message: Envelope, receipt: Receipt, entry: str
+    ) -> Conversation:
+        """Fold an accepted message."""
+        return folding.fold_message(
+            state,
+            message,
+            at_ms=receipt.at_ms,
+            position=receipt.position,
+            entry=entry,
+            public_key=receipt.public_key,
+        )
+
+    def fold_fact(self, state: Conversation, fact: HostFact, entry: str) -> Conversation:
+        """Fold what the host observed."""
+        return deadlines.fold_fact(state, fact, entry=entry)
+
+    def orders(self, state: Conversation) -> tuple[Order, ...]:
+        """What the clearing must do now."""
+        return folding.orders(state)
+
+    def due(self, state: Conversation, now_ms: int) -> tuple[str, int] | None:
+        """The earliest timer that is due."""
+        timer = deadlines.due(state, now_ms)
+        return None if timer is None else (timer.name, timer.due_ms)
+
+    def next_due_ms(self, state: Conversation) -> int | None:
+        """When a timer is due next."""
+        running = deadlines.deadlines(state)
+        return running[0].due_ms if running else None
+
+    def notices(
+        self, before: Conversation, after: Conversation, message: Envelope
+    ) -> tuple[InboxNotice, ...]:
+        """Invitations, their answers, delegations and escalations reach inboxes."""
+        return tuple(_notices(before, after, message))
+
+    def settled(self, state: Conversation, commitment: str) -> Ending:
+        """How a commitment ended."""
+        return _ending(state, state.commitments[commitment])
+
+    def view(self, state: Conversation) -> dict[str, Json]:
+        """A session for its participants."""
+        return session_view(state)
+
+    def read_query(self, raw: bytes) -> tuple[Envelope, Need]:
+        """A discovery question."""
+        return discovery.read_query(raw)
+
+    def check_query(self, message: Envelope, key: PublicKey, *, received_at_ms: int) -> None:
+        """Check the signature of a discovery question; its age is the registry's affair."""
+        assert received_at_ms >= 0
+        open_envelope(message.document, key, prefix=SIGNING_PREFIX)
+
+    def answer_query(
+        self, message: Envelope, page: Page, *, signer: Signer, uri: str, at_ms: int, entropy: bytes
+    ) -> bytes:
+        """The signed answer."""
+        return discovery.answer_query(
+            message, page, signer=signer, uri=uri, at_ms=at_ms, entropy=entropy
+        )
+
+
+ASP: Final = AspDialect()
+"""The dialect, ready to be named in the composition root."""
+
+
+def _notices(before: Conversation, after: Conversation, message: Envelope) -> Sequence[InboxNotice]:
+    found: list[InboxNotice] = []
+    waiting = (INVITED, INVITED_COUNTERED)
+    invitation = after.invitation
+    assert invitation is not None
+    if not before.inviter:
+        body: dict[str, Json] = {
+            "session": after.id,
+            "from": after.inviter,
+            "subject": invitation.subject,
+            "expires": format_instant(invitation.expires_ms),
+            "expiresMs": invitation.expires_ms,
+        }
+        found.append(InboxNotice(after.invitee, "invitation", body))
+    elif before.state in waiting and after.state not in waiting:
+        found.append(InboxNotice(after.invitee, "answered", {"session": after.id}))
+    for delegation in after.delegations.values():
+        old = before.delegations.get(delegation.id)
+        if delegation.state == "joined" and (old is None or old.state != "joined"):
+            body = {"session": after.id, "delegation": delegation.id, "from": delegation.author}
+            found.append(InboxNotice(delegation.target, "delegation", body))
+    running = after.escalation
+    if running is not None and before.escalation is None:
+        body = {"session": after.id, "escalation": running.id, "from": message.sender}
+        found.append(InboxNotice(running.authority, "escalation", body))
+    return found
+
+
+def _ending(state: Conversation, commitment: Commitment) -> Ending:
+    escrow = commitment.escrow
+    assert escrow is not None
+    kept = {
+        party: all(
+            duty.state is ObligationState.KEPT
+            for duty in commitment.obligations
+            if duty.party == party
+        )
+        for party in (escrow.payer, escrow.payee)
+    }
+    breached = commitment.state is CommitmentState.BREACHED
+    value = escrow.money.units if breached else commitment.posted_units or 0
+    ratings = {
+        state.other(rater): closing.rating
+        for rater, closing in state.closings.items()
+        if closing.rating is not None
+    }
+    return Ending(
+        commitment=commitment.id,
+        payer=escrow.payer,
+        payee=escrow.payee,
+        asset=escrow.money.asset,
+        value_units=value,
+        kept=kept,
+        ratings=ratings,
+        consent=commitment.state is CommitmentState.ENDED,
+    )
+
+
+def session_view(state: Conversation) -> dict[str, Json]:
+    """``GET /sessions/{id}``: state, participants, head, next sequences, commitments (B18)."""
+    return {
+        "session": state.id,
+        "state": state.wire_state,
+        "phase": state.state,
+        "inviter": state.inviter,
+        "invitee": state.invitee,
+        "subject": state.invitation.subject if state.invitation else "",
+        "head": state.head,
+        "messageCount": state.messages,
+        "position": state.position,
+        "participants": [
+            {"uri": one.uri, "role": one.role, "nextSequence": one.next_sequence}
+            for one in state.participants.values()
+        ],
+        "commitments": [_commitment_view(one) for one in state.commitments.values()],
+        "deadlines": [
+            {"timer": one.name, "due": format_instant(one.due_ms)}
+            for one in deadlines.deadlines(state)
+        ],
+        "updatedAt": format_instant(state.at_ms),
+    }
+
+
+def _commitment_view(commitment: Commitment) -> dict[str, Json]:
+    view: dict[str, Json] = {
+        "commitmentId": commitment.id,
+        "state": commitment.state.value,
+        "hash": commitment.hash,
+        "reserved": commitment.reserved,
+        "obligations": [
+            {
+                "role": duty.role,
+                "party": duty.party,
+                "action": duty.action,
+                "deadline": format_instant(duty.deadline_ms),
+                "method": duty.method.value,
+                "state": duty.state.value,
+            }
+            for duty in commitment.obligations
+        ],
+    }
+    if commitment.escrow is not None:
+        view["escrow"] = {
+            "payer": commitment.escrow.payer,
+            "payee": commitment.escrow.payee,
+            **money_to_json(commitment.escrow.money),
+        }
+    return view

@@ -1,0 +1,191 @@
+"""The clearing: carries out escrow orders and the operator's transfers on the ledger.
+
+One stream per account, ``account/<asset>/<agent>``, so that two deals between different
+parties never wait for each other. A movement is written to the stream of each side that has
+one (the outside world has none); the sides are folded apart and agree by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from treaty.core.book import Account, Book, book_of, enter
+from treaty.core.commitment import Order, OrderKind
+from treaty.core.ledger import fund, payout, reserve, settle
+from treaty.core.levels import Ceilings
+from treaty.core.movement import (
+    AccountId,
+    Movement,
+    account_entries,
+    movement_from_json,
+    movement_to_json,
+)
+from treaty.engine.desk import Desk, Kind, Transaction
+from treaty.engine.ports import Entry
+from treaty.errors import Refused, shown
+from treaty.identity.keys import PublicKey
+from treaty.identity.records import open_record
+from treaty.wire import fields
+from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.money import ASSETS, Money, money_from_json, money_to_json
+
+STREAM: Final = "account"
+OUTSIDE: Final = "external"
+MOVEMENTS_SHOWN_MAX: Final = 200
+
+CeilingsOf = Callable[[str, str, str], Ceilings | None]
+"""(payer, payee, asset) -> what may be open between them (B17), or None to ask nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What became of an escrow order."""
+
+    reservation: str
+    posted_units: int = 0
+    voided_units: int = 0
+
+
+def account_stream(account: AccountId) -> str:
+    """Name of an account's stream."""
+    return f"{STREAM}/{account.asset}/{account.owner}"
+
+
+def _empty(stream: str) -> Account:
+    _, asset, owner = stream.split("/", 2)
+    return Account(AccountId(owner, asset))
+
+
+def _fold(account: Account, entry: Entry, parsed: object) -> Account:
+    movement = parsed if isinstance(parsed, Movement) else movement_of(entry)
+    return enter(account, movement)
+
+
+def movement_of(entry: Entry) -> Movement:
+    """Read the movement an account entry records."""
+    body = read_json(entry.body)
+    assert isinstance(body, dict)
+    return movement_from_json(body["movement"])
+
+
+class Clearing:
+    """The escrow ledger of one node."""
+
+    def __init__(self, desk: Desk, operator: PublicKey, ceilings: CeilingsOf) -> None:
+        self._desk = desk
+        self._operator = operator
+        self._ceilings = ceilings
+        desk.register(STREAM, Kind(_empty, _fold))
+
+    def execute(self, transaction: Transaction, session: str, order: Order, at_ms: int) -> Executed:
+        """Carry out one escrow order inside a session's own transaction (B13).
+
+        Raises ``Refused`` (``escrow_unfunded``, ``ceiling_exceeded``, …); then nothing of the
+        transaction happens.
+        """
+        escrow = order.escrow
+        payer = AccountId(escrow.payer, escrow.money.asset)
+        payee = AccountId(escrow.payee, escrow.money.asset)
+        book = self._book(transaction, payer, payee)
+        reservation = f"{session}/{order.commitment}"
+        if order.kind is OrderKind.RESERVE:
+            movements = reserve(
+                book,
+                reservation,
+                payer=payer,
+                payee=payee,
+                units=escrow.money.units,
+                ceilings=self._ceilings(escrow.payer, escrow.payee, escrow.money.asset),
+            )
+            self._record(transaction, movements, at_ms)
+            return Executed(reservation)
+        movements = settle(book, reservation, order.post_units)
+        self._record(transaction, movements, at_ms)
+        voided = escrow.money.units - order.post_units
+        assert sum(one.units for one in movements) == escrow.money.units
+        return Executed(reservation, order.post_units, voided)
+
+    def _book(self, transaction: Transaction, *ids: AccountId) -> Book:
+        transaction.need(*(account_stream(one) for one in ids))
+        return book_of(*(transaction.state(account_stream(one)) for one in ids))
+
+    def _record(
+        self,
+        transaction: Transaction,
+        movements: tuple[Movement, ...],
+        at_ms: int,
+        transfer: Mapping[str, Json] | None = None,
+    ) -> None:
+        for movement in movements:
+            body: dict[str, Json] = {"movement": movement_to_json(movement), "atMs": at_ms}
+            if transfer is not None:
+                body["transfer"] = dict(transfer)
+            for side in account_entries(movement):
+                if side.owner != OUTSIDE:
+                    transaction.append(
+                        account_stream(side), "movement", canonical(body), None, movement
+                    )
+
+    async def transfer(self, record: Json) -> dict[str, Json]:
+        """Carry out a transfer signed by the operator: money in (fund) or out (payout).
+
+        ``record`` is of kind ``transfer``: ``{id, direction: fund|payout, agent, amount, at}``.
+        The same id again with the same content changes nothing and answers the same. Raises
+        ``SignatureError``, ``WireError``, ``Refused`` (``duplicate``, ``escrow_unfunded``).
+        """
+        signed = open_record("transfer", record, self._operator).value
+        transfer = fields.ident(signed, "id")
+        direction = fields.text(signed, "direction")
+        money = money_from_json(signed.get("amount"), None)
+        account = AccountId(fields.agent(signed, "agent"), money.asset)
+        if direction not in ("fund", "payout"):
+            raise Refused(f"a transfer funds or pays out, not {shown(direction)}", "malformed")
+        stream = account_stream(account)
+
+        def decide(transaction: Transaction) -> None:
+            book = self._book(transaction, account)
+            change = fund if direction == "fund" else payout
+            movements = change(book, transfer, account, money.units)
+            self._record(transaction, movements, transaction.now_ms, signed)
+
+        await self._desk.transact((stream,), decide)
+        return await self.account(account)
+
+    async def account(self, account: AccountId) -> dict[str, Json]:
+        """One account's balance, as JSON."""
+        state: Account = await self._desk.state(account_stream(account))
+        asset = account.asset
+        return {
+            "agent": account.owner,
+            "asset": asset,
+            "settled": dict(money_to_json(Money(state.settled_units, asset))),
+            "held": dict(money_to_json(Money(state.held_units, asset))),
+            "available": dict(money_to_json(Money(state.available_units, asset))),
+        }
+
+    async def statement(self, agent: str, *, limit: int = 50) -> dict[str, Json]:
+        """All accounts of an agent with their last movements, newest last, as JSON."""
+        accounts: list[Json] = []
+        for asset in sorted(ASSETS):
+            stream = account_stream(AccountId(agent, asset))
+            last = await self._desk.store.last(stream)
+            if not last:
+                continue
+            entries = await self._desk.store.read(stream, max(0, last - limit), MOVEMENTS_SHOWN_MAX)
+            balance = await self.account(AccountId(agent, asset))
+            balance["movements"] = [_shown(entry) for entry in entries]
+            accounts.append(balance)
+        return {"agent": agent, "accounts": accounts}
+
+
+def _shown(entry: Entry) -> Any:
+    body = read_json(entry.body)
+    assert isinstance(body, dict)
+    return {"position": entry.position, "at": body["atMs"], **dict(_dict(body["movement"]))}
+
+
+def _dict(value: Json) -> dict[str, Json]:
+    assert isinstance(value, dict)
+    return value

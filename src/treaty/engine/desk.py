@@ -1,0 +1,307 @@
+"""The desk: load, decide, append, answer. The only engine module that waits for anything.
+
+One call of ``transact`` is one decision: the streams it needs are locked (in this process) and
+loaded, a pure function decides on a ``Transaction``, everything it wrote goes to the store as
+one unit, and only after the store says *durable* is the answer returned and the news told.
+
+Laws:
+
+1. The answer leaves after the commit (law 11 of the house); a decision that raised wrote nothing.
+2. (stream, position) is the lock. A lost race against another process is ``Conflict``: the
+   states are loaded afresh and the decision made again, a bounded number of times.
+3. Decisions on different streams share commits; the store groups them.
+4. Cached states are a fold of durable entries, bounded in number, and may be dropped any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from treaty.engine.ports import Append, Entry, Nonce, Store, Task, Unit
+from treaty.errors import Conflict, MisuseError, UnavailableError
+
+TRIES_MAX: Final = 8
+STATES_CACHED_MAX: Final = 4_096
+READ_PAGE: Final = 1_000
+
+T = TypeVar("T")
+
+Fold = Callable[[Any, Entry, object], Any]
+"""(state, entry, parsed) -> state; ``parsed`` spares a fresh decision from decoding again."""
+
+
+Draw = Callable[[int], bytes]
+"""n -> n random bytes, or what a simulator wants them to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the streams of one prefix are folded."""
+
+    empty: Callable[[str], Any]
+    fold: Fold
+
+
+@dataclass(slots=True)
+class _Loaded:
+    position: int
+    state: Any
+
+
+class _NeedsError(Exception):
+    """A decision asked for a stream that is not locked yet."""
+
+    def __init__(self, streams: frozenset[str]) -> None:
+        super().__init__()
+        self.streams = streams
+
+
+class Transaction:
+    """What a decision sees and writes: states, the time, entropy; entries, tasks, nonces."""
+
+    def __init__(
+        self, loaded: dict[str, _Loaded], kinds: Callable[[str], Kind], now_ms: int, draw: Draw
+    ) -> None:
+        self.now_ms = now_ms
+        self.entropy = draw
+        self._loaded = loaded
+        self._kinds = kinds
+        self._states: dict[str, Any] = {}
+        self._new: dict[str, list[Entry]] = {}
+        self._nonces: list[Nonce] = []
+        self._tasks: list[Task] = []
+        self._drops: list[str] = []
+        self._settings: list[tuple[str, bytes]] = []
+
+    def need(self, *streams: str) -> None:
+        """Make sure these streams are locked; the decision starts again when they were not."""
+        missing = frozenset(one for one in streams if one not in self._loaded)
+        if missing:
+            raise _NeedsError(missing)
+
+    def state(self, stream: str) -> Any:
+        """The state of a stream, with what this decision has appended so far."""
+        self.need(stream)
+        return self._states.get(stream, self._loaded[stream].state)
+
+    def position(self, stream: str) -> int:
+        """The last position of a stream, with what this decision has appended so far."""
+        self.need(stream)
+        return self._loaded[stream].position + len(self._new.get(stream, ()))
+
+    def append(
+        self, stream: str, kind: str, body: bytes, raw: bytes | None = None, parsed: object = None
+    ) -> Entry:
+        """Write one fact and fold it at once."""
+        entry = Entry(stream, self.position(stream) + 1, kind, body, raw)
+        self._states[stream] = self._kinds(stream).fold(self.state(stream), entry, parsed)
+        self._new.setdefault(stream, []).append(entry)
+        return entry
+
+    def consume(self, nonce: Nonce) -> None:
+        """Use a nonce up; a used one refuses the whole decision."""
+        self._nonces.append(nonce)
+
+    def put_task(self, task: Task) -> None:
+        """Schedule an effect or a timer, replacing the one of the same id."""
+        self._tasks.append(task)
+
+    def drop_task(self, task_id: str) -> None:
+        """Forget a task."""
+        self._drops.append(task_id)
+
+    def put_setting(self, name: str, value: bytes) -> None:
+        """Overwrite a small named value."""
+        self._settings.append((name, value))
+
+    def unit(self) -> Unit:
+        """Everything written, as one unit for the store."""
+        appends = tuple(
+            Append(stream, self._loaded[stream].position, tuple(entries))
+            for stream, entries in self._new.items()
+        )
+        return Unit(
+            appends,
+            tuple(self._nonces),
+            tuple(self._tasks),
+            tuple(self._drops),
+            tuple(self._settings),
+        )
+
+    @property
+    def wrote(self) -> bool:
+        """True when there is anything to commit."""
+        return bool(self._new or self._nonces or self._tasks or self._drops or self._settings)
+
+    def results(self) -> Iterable[tuple[str, _Loaded]]:
+        """The streams that moved, with their new position and state."""
+        for stream, entries in self._new.items():
+            yield stream, _Loaded(entries[-1].position, self._states[stream])
+
+
+class Desk:
+    """Runs decisions against a store. One per node process."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], int], entropy: Draw) -> None:
+        self.store = store
+        self.clock = clock
+        self.entropy = entropy
+        self._kinds: dict[str, Kind] = {}
+        self._cache: OrderedDict[str, _Loaded] = OrderedDict()
+        self._locks: dict[str, _Lock] = {}
+        self._watches: dict[str, set[Watch]] = {}
+
+    def register(self, prefix: str, kind: Kind) -> None:
+        """Say how streams called ``<prefix>/…`` are folded. Once per prefix."""
+        if prefix in self._kinds:
+            raise MisuseError(f"streams called {prefix} are folded already")
+        self._kinds[prefix] = kind
+
+    def _kind(self, stream: str) -> Kind:
+        return self._kinds[stream.partition("/")[0]]
+
+    async def transact(self, streams: Sequence[str], decide: Callable[[Transaction], T]) -> T:
+        """Decide on these streams (and those the decision asks for), durably.
+
+        Raises what ``decide`` raises, ``Refused`` for a used nonce, ``UnavailableError`` when
+        the store fails or others win the race too often.
+        """
+        names = frozenset(streams)
+        for _ in range(TRIES_MAX):
+            try:
+                return await self._try(names, decide)
+            except _NeedsError as need:
+                names |= need.streams
+            except Conflict:
+                for name in names:
+                    self._cache.pop(name, None)
+        raise UnavailableError("others kept winning the race for these streams", "overloaded")
+
+    async def _try(self, names: frozenset[str], decide: Callable[[Transaction], T]) -> T:
+        async with self._holding(names):
+            loaded = {name: await self._load(name) for name in names}
+            transaction = Transaction(loaded, self._kind, self.clock(), self.entropy)
+            answer = decide(transaction)
+            if transaction.wrote:
+                await self._commit(names, transaction)
+            return answer
+
+    async def _commit(self, names: frozenset[str], transaction: Transaction) -> None:
+        try:
+            await self.store.commit(transaction.unit())
+        except BaseException:
+            # Cancelled or failed: whether it was kept is not known, so nothing is believed.
+            for name in names:
+                self._cache.pop(name, None)
+            raise
+        for stream, loaded in transaction.results():
+            self._keep(stream, loaded)
+            for watch in self._watches.get(stream, ()):
+                watch.wake()
+
+    @asynccontextmanager
+    async def _holding(self, names: frozenset[str]) -> AsyncIterator[None]:
+        """Hold the in-process locks of these streams, always taken in one order."""
+        async with AsyncExitStack() as stack:
+            for name in sorted(names):
+                lock = self._locks.get(name)
+                if lock is None:
+                    lock = self._locks[name] = _Lock()
+                lock.users += 1
+                stack.callback(self._leave, name, lock)
+                await stack.enter_async_context(lock.mutex)
+            yield
+
+    def _leave(self, name: str, lock: _Lock) -> None:
+        lock.users -= 1
+        if not lock.users:
+            self._locks.pop(name, None)
+
+    async def state(self, stream: str) -> Any:
+        """The state of a stream as of now, without a lock: for reading."""
+        return (await self._load(stream)).state
+
+    async def _load(self, stream: str) -> _Loaded:
+        loaded = self._cache.get(stream)
+        if loaded is not None:
+            self._cache.move_to_end(stream)
+            return loaded
+        kind = self._kind(stream)
+        loaded = _Loaded(0, kind.empty(stream))
+        while page := await self.store.read(stream, loaded.position, READ_PAGE):
+            for entry in page:
+                loaded.state = kind.fold(loaded.state, entry, None)
+                loaded.position = entry.position
+            if len(page) < READ_PAGE:
+                break
+        newer = self._cache.get(stream)
+        if newer is not None and newer.position >= loaded.position:
+            return newer
+        self._keep(stream, loaded)
+        return loaded
+
+    def _keep(self, stream: str, loaded: _Loaded) -> None:
+        self._cache[stream] = loaded
+        self._cache.move_to_end(stream)
+        while len(self._cache) > STATES_CACHED_MAX:
+            self._cache.popitem(last=False)
+
+    def forget(self, stream: str) -> None:
+        """Drop a cached state that is not expected to be asked for again."""
+        self._cache.pop(stream, None)
+
+    def watch(self, stream: str) -> Watch:
+        """Be woken when a stream grows; close the watch when done."""
+        watch = Watch(self, stream)
+        self._watches.setdefault(stream, set()).add(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Stop waking a watch."""
+        watches = self._watches.get(watch.stream)
+        if watches is not None:
+            watches.discard(watch)
+            if not watches:
+                del self._watches[watch.stream]
+
+
+class _Lock:
+    """A mutex that exists while somebody uses it or waits for it."""
+
+    __slots__ = ("mutex", "users")
+
+    def __init__(self) -> None:
+        self.mutex = asyncio.Lock()
+        self.users = 0
+
+
+class Watch:
+    """A waiting reader of one stream. Woken once for any number of new entries."""
+
+    def __init__(self, desk: Desk, stream: str) -> None:
+        self.stream = stream
+        self._desk = desk
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Tell the reader that the stream has grown."""
+        self._news.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for news, at most so long. True when there is some."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        self._news.clear()
+        return True
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._desk.unwatch(self)

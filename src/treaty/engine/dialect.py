@@ -1,0 +1,123 @@
+"""What the session host asks of a dialect of signed sessions. ASP satisfies it; so may others.
+
+The engine never looks inside a message or a session: it asks these questions and writes down
+what follows. ``app`` brings the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from treaty.core.commitment import Order
+from treaty.core.log import HostFact, Receipt
+from treaty.core.matching import Need, Page
+from treaty.identity.keys import ProofKey, PublicKey, Signer
+from treaty.wire.canonical import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the trust node says about one agent at this moment."""
+
+    score: Decimal
+    level: int
+    provisional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something for an agent's inbox."""
+
+    agent: str
+    kind: str
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A commitment that has ended, as the trust node wants to hear of it."""
+
+    commitment: str
+    payer: str
+    payee: str
+    asset: str
+    value_units: int
+    """Posted for what was kept; reserved for what was breached (B16)."""
+    kept: Mapping[str, bool]
+    ratings: Mapping[str, int]
+    """Agent -> the rating it *received*."""
+
+
+class SessionDialect(Protocol):
+    """A protocol of signed sessions, as pure functions over its own state (``Any`` here)."""
+
+    tag: str
+
+    def decode(self, raw: bytes) -> Any:
+        """Bytes to message. Raises ``WireError``."""
+
+    def start(self) -> Any:
+        """The state of a session nobody has opened."""
+
+    def performative(self, message: Any) -> str:
+        """Name of the message's kind, for receipts."""
+
+    def authenticate(
+        self,
+        message: Any,
+        key: PublicKey,
+        *,
+        proof_key: ProofKey,
+        received_at_ms: int,
+        base_url: str,
+    ) -> None:
+        """Check signature and proof. Raises ``SignatureError``."""
+
+    def judge(
+        self, state: Any, message: Any, at_ms: int, standing: Callable[[str], Standing]
+    ) -> None:
+        """Refuse what is not lawful now. Raises ``Refused``."""
+
+    def invited(self, message: Any) -> str | None:
+        """The agent an opening message invites; None for any other message."""
+
+    def host_named(self, message: Any) -> tuple[str, ...]:
+        """URIs of the nodes an opening message names as host and clearing."""
+
+    def fold_message(self, state: Any, message: Any, receipt: Receipt, entry: str) -> Any:
+        """Fold an accepted message."""
+
+    def fold_fact(self, state: Any, fact: HostFact, entry: str) -> Any:
+        """Fold what the host observed."""
+
+    def orders(self, state: Any) -> tuple[Order, ...]:
+        """What the clearing must do now."""
+
+    def due(self, state: Any, now_ms: int) -> tuple[str, int] | None:
+        """The earliest timer that is due: its name and when it was due."""
+
+    def next_due_ms(self, state: Any) -> int | None:
+        """When a timer is due next."""
+
+    def notices(self, before: Any, after: Any, message: Any) -> tuple[Notice, ...]:
+        """What an accepted message means for inboxes."""
+
+    def settled(self, state: Any, commitment: str) -> Settled:
+        """How a commitment ended."""
+
+    def view(self, state: Any) -> dict[str, Json]:
+        """The session for its participants, as JSON."""
+
+    def read_query(self, raw: bytes) -> tuple[Any, Need]:
+        """A discovery question: the message and what it asks for."""
+
+    def check_query(self, message: Any, key: PublicKey, *, received_at_ms: int) -> None:
+        """Check the signature of a discovery question. Raises ``SignatureError``."""
+
+    def answer_query(
+        self, message: Any, page: Page, *, signer: Signer, uri: str, at_ms: int, entropy: bytes
+    ) -> bytes:
+        """The signed answer to a discovery question."""

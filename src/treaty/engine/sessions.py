@@ -1,0 +1,412 @@
+"""The session host: keeps the order of a session and signs what it accepted (decision B7).
+
+``submit`` is the life of one message, steps 2 to 6 of the architecture page. Everything the
+host does to a session, by message or by timer, is a signed entry in its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from treaty.core.log import fact_body, read_log_record, receipt_body
+from treaty.engine.clearing import Clearing
+from treaty.engine.courtesy import Holds, Rates
+from treaty.engine.desk import Desk, Transaction
+from treaty.engine.dialect import Notice, SessionDialect, Standing
+from treaty.engine.hosted import (
+    STREAM,
+    Hosted,
+    Seen,
+    Written,
+    position_after,
+    session_kind,
+    session_stream,
+)
+from treaty.engine.inbox import Inboxes
+from treaty.engine.ports import Entry, Task
+from treaty.engine.registry import Registry
+from treaty.errors import Refused, UnverifiableError, shown
+from treaty.identity.keys import ProofKey, PublicKey, Signer, read_public_key
+from treaty.identity.records import seal
+from treaty.wire.canonical import Json, canonical
+from treaty.wire.digest import sha256_tag
+from treaty.wire.instants import format_instant
+from treaty.wire.money import Money, money_to_json
+
+MISSED_MESSAGES_MAX: Final = 16
+MISSED_BYTES_MAX: Final = 65_536
+ORDERS_MAX: Final = 64
+"""Escrow orders one entry may lead to; more would mean that the fold does not settle."""
+
+
+@lru_cache(maxsize=4_096)
+def pinned(text: str) -> PublicKey:
+    """Read a pinned key; the same few are asked for with every message."""
+    return read_public_key(text)
+
+
+StandingOf = Callable[[str], Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Who the host is."""
+
+    uri: str
+    signer: Signer
+    base_url: str
+
+
+class Sessions:
+    """Sessions of one dialect, hosted by one node."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        dialect: SessionDialect,
+        host: Host,
+        *,
+        registry: Registry,
+        clearing: Clearing,
+        inboxes: Inboxes,
+        standing: StandingOf,
+    ) -> None:
+        self._desk = desk
+        self._dialect = dialect
+        self._host = host
+        self._registry = registry
+        self._clearing = clearing
+        self._inboxes = inboxes
+        self._standing = standing
+        self._holds = Holds()
+        self._rates = Rates()
+        desk.register(STREAM, session_kind(dialect))
+
+    async def open(self, raw: bytes) -> bytes:
+        """Open a session by its invitation; the answer is the signed receipt.
+
+        Raises ``WireError``, ``SignatureError`` and ``Refused`` as ``submit`` does;
+        ``unknown_agent`` when inviter or invitee has no card here.
+        """
+        message = self._dialect.decode(raw)
+        invitee = self._dialect.invited(message)
+        if invitee is None:
+            raise Refused("a session is opened by an invitation", "transition_invalid")
+        return await self._accept(message, raw, invitee)
+
+    async def submit(self, session_id: str, raw: bytes) -> bytes:
+        """Accept one message; the answer is the signed receipt, the same for a repeat.
+
+        Raises ``WireError``, ``SignatureError``, ``Refused``; then nothing has changed.
+        """
+        message = self._dialect.decode(raw)
+        if message.session_id != session_id:
+            raise Refused("the message belongs to another session than the address", "malformed")
+        return await self._accept(message, raw, None)
+
+    async def _accept(self, message: Any, raw: bytes, invitee: str | None) -> bytes:
+        stream = session_stream(message.session_id)
+        hosted: Hosted = await self._desk.state(stream)
+        digest = sha256_tag(raw)
+        # Seen before? The same bytes: the stored answer, before any signature work.
+        seen = hosted.seen.get((message.sender, message.message_id))
+        if seen is not None and seen.digest == digest:
+            return await self._stored_answer(stream, seen)
+        key, proof_key = self._keys(hosted, message, opening=invitee is not None)
+        if invitee is not None:
+            self._check_opening(message, invitee)
+        now_ms = self._desk.clock()
+        self._dialect.authenticate(
+            message,
+            key,
+            proof_key=proof_key,
+            received_at_ms=now_ms,
+            base_url=self._host.base_url,
+        )
+        if seen is not None:
+            raise Refused("this messageId was used for other content", "duplicate")
+        self._check_courtesy(hosted, message, now_ms)
+        extra = () if invitee is None else self._inboxes.streams(invitee)
+
+        def decide(transaction: Transaction) -> bytes:
+            return self._decide(transaction, stream, message, digest, key)
+
+        try:
+            receipt = await self._desk.transact((stream, *extra), decide)
+        except Refused as refusal:
+            if refusal.code != "chain_stale":
+                raise
+            raise await self._stale(stream, message, refusal) from None
+        self._holds.accepted(message.session_id)
+        return receipt
+
+    def _keys(self, hosted: Hosted, message: Any, *, opening: bool) -> tuple[PublicKey, ProofKey]:
+        """The pinned key, or the registered one for a first message (B5), and its proof key."""
+        member = hosted.state.participants.get(message.sender)
+        if member is None and not opening:
+            # The same words for "no such session", so that neither can be told apart.
+            raise Refused("no session of yours has this id", "unknown_session")
+        card = self._registry.find(message.sender)
+        if member is not None and member.public_key is not None and not member.revoked:
+            key = pinned(member.public_key)
+            same = card is not None and card.view.key == key
+            return key, card.view.proof_key if card is not None and same else key
+        if card is None:
+            raise UnverifiableError(
+                f"{message.sender} has no card here: register it first", "unknown_agent"
+            )
+        return card.view.key, card.view.proof_key
+
+    def _check_opening(self, message: Any, invitee: str) -> None:
+        if self._registry.find(invitee) is None:
+            raise Refused(f"{invitee} has no card here", "unknown_agent")
+        for named in self._dialect.host_named(message):
+            if named != self._host.uri:
+                raise Refused(
+                    f"the invitation names {shown(named)} as its host or clearing, "
+                    f"this is {self._host.uri}",
+                    "policy_violation",
+                )
+
+    def _check_courtesy(self, hosted: Hosted, message: Any, now_ms: int) -> None:
+        session, sender = message.session_id, message.sender
+        wait_ms = self._rates.wait_ms(session, sender, now_ms)
+        if wait_ms:
+            raise Refused(
+                "ten messages a second are read from one sender in a session",
+                "rate_limited",
+                data={"retryAfterMs": wait_ms},
+            )
+        wait_ms = self._holds.wait_ms(session, hosted.state.side(sender), now_ms)
+        if wait_ms:
+            raise Refused(
+                "the other party was overtaken and speaks next",
+                "position_held",
+                data={"retryAfterMs": wait_ms},
+            )
+
+    def _decide(
+        self,
+        transaction: Transaction,
+        stream: str,
+        message: Any,
+        digest: str,
+        key: PublicKey,
+    ) -> bytes:
+        hosted: Hosted = transaction.state(stream)
+        before = hosted.state
+        at_ms = max(transaction.now_ms, before.at_ms)
+        # Two copies of one message may have raced to this point.
+        seen = hosted.seen.get((message.sender, message.message_id))
+        if seen is not None:
+            raise Refused("this message was accepted a moment ago: send it again", "duplicate")
+        self._dialect.judge(before, message, at_ms, self._standing)
+        entry = self._write_receipt(transaction, stream, message, digest, key, at_ms)
+        self.follow_up(transaction, stream, at_ms)
+        after = transaction.state(stream).state
+        for notice in self._dialect.notices(before, after, message):
+            self._notify(transaction, notice, message.raw, at_ms)
+        return entry.body
+
+    def _notify(self, transaction: Transaction, notice: Notice, raw: bytes, at_ms: int) -> None:
+        transaction.need(*self._inboxes.streams(notice.agent))
+        self._inboxes.deliver(transaction, notice, raw, at_ms)
+
+    def _write_receipt(
+        self,
+        transaction: Transaction,
+        stream: str,
+        message: Any,
+        digest: str,
+        key: PublicKey,
+        at_ms: int,
+    ) -> Entry:
+        state = transaction.state(stream).state
+        member = state.participants.get(message.sender)
+        first = member is None or member.public_key is None
+        body = receipt_body(
+            session=message.session_id,
+            position=transaction.position(stream) + 1,
+            at_ms=at_ms,
+            previous_entry=state.entry,
+            hash=message.hash,
+            previous_hash=message.previous_hash,
+            sender=message.sender,
+            performative=self._dialect.performative(message),
+            raw_digest=digest,
+            public_key=key.text if first else None,
+        )
+        record = seal("receipt", body, self._host.signer)
+        written = Written(record, read_log_record(record), message)
+        return transaction.append(stream, "receipt", canonical(record), message.raw, written)
+
+    def write_fact(
+        self,
+        transaction: Transaction,
+        stream: str,
+        fact: str,
+        data: Mapping[str, Json],
+        at_ms: int,
+    ) -> None:
+        """Write and fold one signed fact of the host's own."""
+        state = transaction.state(stream).state
+        body = fact_body(
+            session=state.id,
+            position=transaction.position(stream) + 1,
+            at_ms=at_ms,
+            previous_entry=state.entry,
+            fact=fact,
+            data=data,
+        )
+        record = seal("fact", body, self._host.signer)
+        written = Written(record, read_log_record(record))
+        transaction.append(stream, "fact", canonical(record), None, written)
+
+    def follow_up(self, transaction: Transaction, stream: str, at_ms: int) -> None:
+        """Do what the entry just written demands: escrow, reports, the next timer."""
+        for _ in range(ORDERS_MAX):
+            state = transaction.state(stream).state
+            orders = self._dialect.orders(state)
+            if not orders:
+                break
+            self._execute(transaction, stream, orders[0], at_ms)
+        self._reset_timer(transaction, stream)
+
+    def _execute(self, transaction: Transaction, stream: str, order: Any, at_ms: int) -> None:
+        state = transaction.state(stream).state
+        commitment = state.commitments[order.commitment]
+        result = self._clearing.execute(transaction, state.id, order, at_ms)
+        asset = order.escrow.money.asset
+        data: dict[str, Json] = {
+            "movement": order.kind.value,
+            "reservation": result.reservation,
+            "commitmentId": order.commitment,
+            "commitHash": commitment.hash,
+            "payer": order.escrow.payer,
+            "payee": order.escrow.payee,
+            "amount": dict(money_to_json(order.escrow.money)),
+        }
+        if order.kind.value == "settle":
+            data["posted"] = dict(money_to_json(Money(result.posted_units, asset)))
+            data["voided"] = dict(money_to_json(Money(result.voided_units, asset)))
+        self.write_fact(transaction, stream, "escrow", data, at_ms)
+        if order.kind.value == "settle":
+            self._report(transaction, stream, order.commitment, at_ms)
+
+    def _report(self, transaction: Transaction, stream: str, commitment: str, at_ms: int) -> None:
+        """Tell the trust node, through the outbox, how a commitment ended (B16)."""
+        state = transaction.state(stream).state
+        settled = self._dialect.settled(state, commitment)
+        payload: dict[str, Json] = {
+            "session": state.id,
+            "head": state.head,
+            "commitment": settled.commitment,
+            "payer": settled.payer,
+            "payee": settled.payee,
+            "value": dict(money_to_json(Money(settled.value_units, settled.asset))),
+            "kept": dict(settled.kept),
+            "ratings": dict(settled.ratings),
+            "at": format_instant(at_ms),
+        }
+        name = f"outcome/{state.id}/{commitment}"
+        transaction.put_task(Task(name, "outcome", at_ms, canonical(payload)))
+
+    def _reset_timer(self, transaction: Transaction, stream: str) -> None:
+        """Keep the earliest timer of a session in the store; one task a session (B10)."""
+        state = transaction.state(stream).state
+        due_ms = self._dialect.next_due_ms(state)
+        name = f"timer/{state.id}"
+        if due_ms is None:
+            transaction.drop_task(name)
+        else:
+            transaction.put_task(Task(name, "timer", due_ms, state.id.encode()))
+
+    async def fire(self, task: Task) -> None:
+        """Write the timers that are due in one session as signed facts, and put the next one."""
+        stream = session_stream(task.payload.decode())
+
+        def decide(transaction: Transaction) -> None:
+            for _ in range(ORDERS_MAX):
+                state = transaction.state(stream).state
+                at_ms = max(transaction.now_ms, state.at_ms)
+                timer = self._dialect.due(state, transaction.now_ms)
+                if timer is None:
+                    break
+                data: dict[str, Json] = {"name": timer[0], "due": format_instant(timer[1])}
+                self.write_fact(transaction, stream, "timer", data, at_ms)
+                self.follow_up(transaction, stream, at_ms)
+            self._reset_timer(transaction, stream)
+
+        await self._desk.transact((stream,), decide)
+
+    async def note_outage(self, session_id: str, from_ms: int, to_ms: int) -> None:
+        """Record that the host was away; every deadline running in it moves on (B10)."""
+        stream = session_stream(session_id)
+        data: dict[str, Json] = {"from": format_instant(from_ms), "to": format_instant(to_ms)}
+
+        def decide(transaction: Transaction) -> None:
+            state = transaction.state(stream).state
+            self.write_fact(
+                transaction, stream, "outage", data, max(transaction.now_ms, state.at_ms)
+            )
+            self._reset_timer(transaction, stream)
+
+        await self._desk.transact((stream,), decide)
+
+    async def _stored_answer(self, stream: str, seen: Seen) -> bytes:
+        entries = await self._desk.store.read(stream, seen.position - 1, 1)
+        return entries[0].body
+
+    async def _stale(self, stream: str, message: Any, refusal: Refused) -> Refused:
+        """Add what the sender has missed, and let it speak next (B7)."""
+        hosted: Hosted = await self._desk.state(stream)
+        side = hosted.state.side(message.sender)
+        self._holds.refused(message.session_id, side, self._desk.clock())
+        after = position_after(hosted, message.previous_hash)
+        missed, more = await self._missed(stream, after)
+        return Refused(
+            refusal.detail, refusal.reason, data={**refusal.data, "missed": missed, "more": more}
+        )
+
+    async def _missed(self, stream: str, after: int) -> tuple[list[Entry], bool]:
+        entries = await self._desk.store.read(stream, after, 4 * MISSED_MESSAGES_MAX)
+        taken: list[Entry] = []
+        size = messages = 0
+        for entry in entries:
+            size += len(entry.body) + len(entry.raw or b"")
+            messages += entry.raw is not None
+            if messages > MISSED_MESSAGES_MAX or (taken and size > MISSED_BYTES_MAX):
+                return taken, True
+            taken.append(entry)
+        return taken, len(entries) == 4 * MISSED_MESSAGES_MAX
+
+    async def reader(self, session_id: str, key: ProofKey) -> Hosted:
+        """The session, for a reader whose key is that of a participant.
+
+        Raises ``Refused`` (``unknown_session``) for everybody else, and for no session at all.
+        """
+        hosted: Hosted = await self._desk.state(session_stream(session_id))
+        for member in hosted.state.participants.values():
+            if self._reads_with(member, key):
+                return hosted
+        raise Refused("no session of yours has this id", "unknown_session")
+
+    def _reads_with(self, member: Any, key: ProofKey) -> bool:
+        card = self._registry.find(member.uri)
+        if member.public_key is not None:
+            own = pinned(member.public_key)
+            return key == own or (
+                card is not None and card.view.key == own and card.view.proof_key == key
+            )
+        return card is not None and key in (card.view.key, card.view.proof_key)
+
+    def view(self, hosted: Hosted) -> dict[str, Json]:
+        """What a participant may know of the session at once."""
+        return self._dialect.view(hosted.state)
+
+    async def entries(self, session_id: str, after: int, limit: int) -> list[Entry]:
+        """Log entries behind a position. The caller has checked the reader."""
+        return await self._desk.store.read(session_stream(session_id), after, limit)
