@@ -138,10 +138,19 @@ class Transaction:
         """True when there is anything to commit."""
         return bool(self._new or self._nonces or self._tasks or self._drops or self._settings)
 
+    @property
+    def scheduled(self) -> bool:
+        """True when a task was put."""
+        return bool(self._tasks)
+
     def results(self) -> Iterable[tuple[str, _Loaded]]:
         """The streams that moved, with their new position and state."""
         for stream, entries in self._new.items():
             yield stream, _Loaded(entries[-1].position, self._states[stream])
+
+
+def _nobody() -> None:
+    """Nobody runs tasks yet."""
 
 
 class Desk:
@@ -153,8 +162,11 @@ class Desk:
         self.entropy = entropy
         self._kinds: dict[str, Kind] = {}
         self._cache: OrderedDict[str, _Loaded] = OrderedDict()
+        self._pinned: set[str] = set()
         self._locks: dict[str, _Lock] = {}
         self._watches: dict[str, set[Watch]] = {}
+        self.on_task: Callable[[], None] = _nobody
+        """Told after a commit that scheduled something."""
 
     def register(self, prefix: str, kind: Kind) -> None:
         """Say how streams called ``<prefix>/…`` are folded. Once per prefix."""
@@ -203,6 +215,8 @@ class Desk:
             self._keep(stream, loaded)
             for watch in self._watches.get(stream, ()):
                 watch.wake()
+        if transaction.scheduled:
+            self.on_task()
 
     @asynccontextmanager
     async def _holding(self, names: frozenset[str]) -> AsyncIterator[None]:
@@ -248,8 +262,21 @@ class Desk:
     def _keep(self, stream: str, loaded: _Loaded) -> None:
         self._cache[stream] = loaded
         self._cache.move_to_end(stream)
-        while len(self._cache) > STATES_CACHED_MAX:
-            self._cache.popitem(last=False)
+        while len(self._cache) > STATES_CACHED_MAX + len(self._pinned):
+            oldest = next(iter(self._cache))
+            if oldest in self._pinned:
+                self._cache.move_to_end(oldest)
+            else:
+                del self._cache[oldest]
+
+    def pin(self, stream: str) -> None:
+        """Keep a stream's state for good, for ``peek``."""
+        self._pinned.add(stream)
+
+    def peek(self, stream: str) -> Any:
+        """The committed state of a pinned stream, without waiting. ``None`` before it is loaded."""
+        loaded = self._cache.get(stream)
+        return None if loaded is None else loaded.state
 
     def forget(self, stream: str) -> None:
         """Drop a cached state that is not expected to be asked for again."""

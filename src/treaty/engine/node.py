@@ -1,0 +1,189 @@
+"""The node: every role of ``treaty serve`` brought together around one desk.
+
+Built by ``app`` from a store, keys, a clock and a dialect; asked by ``http``. ``start`` brings
+it up after a stop or a crash, ``run`` does what falls due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from treaty.engine.clearing import Clearing
+from treaty.engine.desk import Desk, Draw, Transaction
+from treaty.engine.dialect import SessionDialect
+from treaty.engine.hosted import session_stream
+from treaty.engine.inbox import Inboxes
+from treaty.engine.outbox import Outbox
+from treaty.engine.ports import Store, Task, Unit
+from treaty.engine.readers import Readers
+from treaty.engine.registry import Registry
+from treaty.engine.sessions import Host, Sessions
+from treaty.engine.trust import LOG, TrustNode
+from treaty.identity.cards import make_card
+from treaty.identity.keys import PublicKey, Signer
+from treaty.wire.canonical import Json, canonical, read_json
+
+HEARTBEAT: Final = "heartbeat"
+HEARTBEAT_MS: Final = 5_000
+HEARTBEAT_TASK: Final = "node/heartbeat"
+OUTAGE_LEAST_MS: Final = 2 * HEARTBEAT_MS
+"""Shorter gaps than two heartbeats are no outage but a quick restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a node is and who operates it."""
+
+    uri: str
+    signer: Signer
+    base_url: str
+    operator_uri: str
+    operator: PublicKey
+
+
+class Node:
+    """Registry, sessions, clearing and trust of one process."""
+
+    def __init__(
+        self,
+        store: Store,
+        dialect: SessionDialect,
+        identity: Identity,
+        *,
+        clock: Callable[[], int],
+        entropy: Draw,
+        complain: Callable[[str], None],
+    ) -> None:
+        self.identity = identity
+        self.dialect = dialect
+        self.desk = Desk(store, clock=clock, entropy=entropy)
+        self.readers = Readers(self.desk)
+        self.trust = TrustNode(
+            self.desk,
+            uri=identity.uri,
+            signer=identity.signer,
+            operator=identity.operator,
+            operator_uri=identity.operator_uri,
+        )
+        self.registry = Registry(
+            self.desk,
+            dialect,
+            uri=identity.uri,
+            signer=identity.signer,
+            standing=self.trust.standing,
+            on_identity=self.trust.note_identity,
+            trust_stream=LOG,
+        )
+        self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
+        self.inboxes = Inboxes(self.desk)
+        self.sessions = Sessions(
+            self.desk,
+            dialect,
+            Host(identity.uri, identity.signer, identity.base_url),
+            registry=self.registry,
+            clearing=self.clearing,
+            inboxes=self.inboxes,
+            standing=self.trust.standing,
+        )
+        handlers = {
+            "timer": self.sessions.fire,
+            "outcome": self._record_outcome,
+            HEARTBEAT: self._beat,
+        }
+        self.outbox = Outbox(self.desk, handlers, complain)
+
+    async def start(self) -> None:
+        """Load what is kept in memory, and write down for how long the node was away."""
+        await self.trust.load()
+        await self.registry.load()
+        await self._register_self()
+        await self._note_outage()
+        await self._beat(Task(HEARTBEAT_TASK, HEARTBEAT, self.desk.clock(), b""))
+
+    async def run(self) -> None:
+        """Do what falls due, until cancelled."""
+        await self.outbox.run()
+
+    async def _register_self(self) -> None:
+        """The node is an agent: its own card is in its own registry."""
+        own = self.identity
+        current = self.registry.find(own.uri)
+        version = 1
+        if current is not None:
+            endpoints = current.view.card.get("endpoints")
+            if current.view.key == own.signer.key and endpoints == self._endpoints():
+                return
+            version = current.view.version + 1
+        card = make_card(
+            own.signer,
+            uri=own.uri,
+            name="treaty node",
+            organization=own.uri.split("/")[2],
+            org_id=own.uri.split("/")[2],
+            capabilities=("registry", "sessions", "clearing", "trust"),
+            endpoints=self._endpoints(),
+            version=version,
+        )
+        await self.registry.register(canonical(card))
+
+    def _endpoints(self) -> dict[str, str]:
+        base = self.identity.base_url
+        return {
+            "asp": f"{base}/v1/asp",
+            "trust": f"{base}/v1/trust",
+            "ledger": f"{base}/v1/ledger",
+        }
+
+    async def _note_outage(self) -> None:
+        """Add the time the node was away to every deadline that was running (B10)."""
+        beat = await self.desk.store.setting(HEARTBEAT)
+        if beat is None:
+            return
+        last = read_json(beat)
+        assert isinstance(last, int)
+        now_ms = self.desk.clock()
+        if now_ms - last < OUTAGE_LEAST_MS:
+            return
+        after = ""
+        while tasks := await self.desk.store.tasks("timer", 1_000, after):
+            for task in tasks:
+                await self.sessions.note_outage(task.payload.decode(), last, now_ms)
+            after = tasks[-1].id
+
+    async def _beat(self, task: Task) -> None:
+        """Write down that the node lives, every five seconds, and forget what has lapsed."""
+        now_ms = self.desk.clock()
+        next_beat = Task(task.id, HEARTBEAT, now_ms + HEARTBEAT_MS, b"")
+        setting = (HEARTBEAT, canonical(now_ms))
+        await self.desk.store.commit(Unit(put_tasks=(next_beat,), settings=(setting,)))
+        await self.desk.store.purge(now_ms)
+
+    async def _record_outcome(self, task: Task) -> None:
+        session = task.id.split("/")[1]
+        await self.trust.record_outcome(task, session_stream(session), self._announce)
+
+    def _announce(
+        self, transaction: Transaction, stream: str, data: Mapping[str, Json], at_ms: int
+    ) -> None:
+        state = transaction.state(stream).state
+        self.sessions.write_fact(transaction, stream, "outcome", data, max(at_ms, state.at_ms))
+
+    def describe(self) -> dict[str, Json]:
+        """``GET /.well-known/asp.json``: the node's card, endpoints and versions."""
+        own = self.identity
+        return {
+            "uri": own.uri,
+            "versions": [self.dialect.tag],
+            "url": own.base_url,
+            "endpoints": dict(self._endpoints()),
+            "card": self.registry.listed(own.uri),
+            "keyId": own.signer.key.key_id,
+            "publicKey": own.signer.key.text,
+            "operator": {
+                "uri": own.operator_uri,
+                "keyId": own.operator.key_id,
+                "publicKey": own.operator.text,
+            },
+        }

@@ -1,0 +1,276 @@
+"""The trust node: an append-only log of what happened, and scores that anyone can recompute.
+
+The stream ``trust/log`` holds signed records (identity, attestation, endorsement, violation,
+outcome); its bodies are the leaves of an RFC 6962 tree whose head the node signs (decision
+B16). A score is ``core.trust.score`` of the folded log, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from treaty.core.levels import Ceilings, ceilings
+from treaty.core.levels import Standing as LevelStanding
+from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root
+from treaty.core.trust import (
+    Attestation,
+    Identity,
+    Outcome,
+    Party,
+    Proof,
+    Record,
+    Roots,
+    Score,
+    TrustState,
+    fold,
+    outcome_value,
+    record_from_json,
+    record_kind,
+    record_to_json,
+    score,
+    stamped,
+)
+from treaty.engine.desk import Desk, Kind, Transaction
+from treaty.engine.dialect import Standing
+from treaty.engine.ports import Entry, Task
+from treaty.errors import Refused
+from treaty.identity.cards import CardView
+from treaty.identity.keys import PublicKey, Signer
+from treaty.identity.records import open_record, seal
+from treaty.wire import fields
+from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.instants import format_instant
+from treaty.wire.money import money_from_json, number_to_json
+
+STREAM: Final = "trust"
+LOG: Final = "trust/log"
+PAGE_MAX: Final = 200
+RECORD_KINDS: Final = frozenset(("identity", "attestation", "endorsement", "violation", "outcome"))
+
+Announce = Callable[[Transaction, str, Mapping[str, Json], int], None]
+"""(transaction, session, data, at): the session host writes an ``outcome`` fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustLog:
+    """The folded log."""
+
+    state: TrustState
+    frontier: Frontier = field(default_factory=Frontier)
+
+
+class TrustNode:
+    """The trust log of one node."""
+
+    def __init__(
+        self, desk: Desk, *, uri: str, signer: Signer, operator: PublicKey, operator_uri: str
+    ) -> None:
+        self._desk = desk
+        self._uri = uri
+        self._signer = signer
+        self._operator = operator
+        self._operator_uri = operator_uri
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        self._grown = Frontier()
+        roots = Roots(clearings=frozenset((uri,)), attesters=frozenset((operator_uri,)))
+        self.roots = roots
+        desk.register(STREAM, Kind(lambda _stream: TrustLog(TrustState(roots=roots)), _fold))
+
+    async def load(self) -> None:
+        """Fold the log once, at start; it is kept from then on."""
+        self._desk.pin(LOG)
+        await self._desk.state(LOG)
+
+    def score(self, agent: str) -> Score:
+        """The score of an agent now."""
+        return score(self._log().state, agent, self._desk.clock())
+
+    def standing(self, agent: str) -> Standing:
+        """Score, level and whether provisional, as the other rooms of the node ask for it."""
+        now = self.score(agent)
+        return Standing(now.score, now.level, now.provisional)
+
+    def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
+        """What may be open between two parties now (B17)."""
+        one, other = self.standing(payer), self.standing(payee)
+        return ceilings(
+            LevelStanding(one.level, one.provisional),
+            LevelStanding(other.level, other.provisional),
+            asset,
+        )
+
+    def _log(self) -> TrustLog:
+        log = self._desk.peek(LOG)
+        assert isinstance(log, TrustLog)
+        return log
+
+    def note_identity(
+        self, transaction: Transaction, view: CardView, current: CardView | None
+    ) -> None:
+        """A card was registered: its key is proven; a rotated one is on record (B16)."""
+        if current is not None and current.key == view.key:
+            return
+        proof = Proof.KEY if current is None else Proof.ROTATION
+        record = Identity(view.uri.text, proof.value, transaction.now_ms, self._uri)
+        self._append(transaction, record)
+
+    def _append(self, transaction: Transaction, record: Record) -> tuple[int, dict[str, Json]]:
+        """Seal a record of the node's own and append it; returns its index and itself."""
+        kind = record_kind(record)
+        sealed = seal(kind, record_to_json(record), self._signer)
+        transaction.append(LOG, kind, canonical(sealed), None, record)
+        return transaction.position(LOG) - 1, sealed
+
+    async def attest(self, record: Json) -> dict[str, Json]:
+        """Take in an attestation signed by the operator. Answers the agent's new standing.
+
+        Raises ``SignatureError``, ``WireError``; ``Refused`` (``unauthorized``) when it names
+        another attester.
+        """
+        signed = open_record("attestation", record, self._operator).value
+        attestation = record_from_json("attestation", signed)
+        assert isinstance(attestation, Attestation)
+        if attestation.by != self._operator_uri:
+            raise Refused(f"this operator attests as {self._operator_uri}", "unauthorized")
+
+        def decide(transaction: Transaction) -> None:
+            transaction.append(LOG, "attestation", canonical(signed), None, attestation)
+
+        await self._desk.transact((LOG,), decide)
+        return self.view(attestation.agent)
+
+    async def record_outcome(self, task: Task, session_stream: str, announce: Announce) -> None:
+        """Append the outcome of a settled commitment and tell its session, exactly once."""
+        payload = read_json(task.payload)
+        assert isinstance(payload, dict)
+
+        def decide(transaction: Transaction) -> None:
+            transaction.drop_task(task.id)
+            before: TrustLog = transaction.state(LOG)
+            outcome = stamped(before.state, self._outcome(payload))
+            index, sealed = self._append(transaction, outcome)
+            after: TrustLog = transaction.state(LOG)
+            data: dict[str, Json] = {
+                "commitmentId": outcome.commitment,
+                "index": index,
+                "record": sealed,
+                "scores": {
+                    party.agent: {
+                        "before": _score_json(score(before.state, party.agent, outcome.at_ms)),
+                        "after": _score_json(score(after.state, party.agent, outcome.at_ms)),
+                    }
+                    for party in outcome.parties
+                },
+            }
+            announce(transaction, session_stream, data, transaction.now_ms)
+
+        await self._desk.transact((LOG, session_stream), decide)
+
+    def _outcome(self, payload: Mapping[str, Json]) -> Outcome:
+        money = money_from_json(payload.get("value"), None)
+        kept = fields.obj(payload, "kept")
+        ratings = fields.obj(payload, "ratings")
+        payer, payee = fields.agent(payload, "payer"), fields.agent(payload, "payee")
+
+        def party(agent: str) -> Party:
+            return Party(
+                agent=agent,
+                kept=bool(kept.get(agent)),
+                v=outcome_value(money),
+                escrow=bool(kept.get(agent)),
+                rating=fields.integer_or(ratings, agent, least=1, most=5),
+            )
+
+        return Outcome(
+            session=fields.ident(payload, "session"),
+            head=fields.ident(payload, "head"),
+            commitment=fields.ident(payload, "commitment"),
+            clearing=self._uri,
+            parties=(party(payer), party(payee)),
+            at_ms=fields.instant(payload, "at"),
+        )
+
+    def view(self, agent: str) -> dict[str, Json]:
+        """What anyone may ask about an agent (B18)."""
+        now = self.score(agent)
+        attestation = None
+        of = self._log().state.agents.get(agent)
+        if of is not None and of.attestation is not None:
+            attestation = record_to_json(of.attestation)
+        return {
+            **_score_json(now),
+            "agent": agent,
+            "provisional": now.provisional,
+            "attested": now.attested,
+            "evidence": str(now.evidence),
+            "attestation": attestation,
+            "at": format_instant(self._desk.clock()),
+        }
+
+    def head(self) -> dict[str, Json]:
+        """The signed head of the log: size and root of its tree."""
+        frontier = self._log().frontier
+        body: dict[str, Json] = {
+            "uri": self._uri,
+            "size": frontier.size,
+            "root": root(frontier).hex(),
+            "at": format_instant(self._desk.clock()),
+        }
+        return seal("loghead", body, self._signer)
+
+    async def extract(self, start: int, end: int) -> dict[str, Json]:
+        """Records ``start`` (inclusive, from 0) to ``end`` with proofs under a signed head."""
+        size, head = self._log().frontier.size, self.head()
+        end = min(end, size, start + PAGE_MAX)
+        await self._grow(size)
+        entries = await self._desk.store.read(LOG, start, max(0, end - start))
+        records: list[Json] = [
+            {
+                "index": entry.position - 1,
+                "kind": entry.kind,
+                "record": read_json(entry.body),
+                "proof": [
+                    one.hex() for one in inclusion_proof(self._node_at, entry.position - 1, size)
+                ],
+            }
+            for entry in entries
+            if entry.position <= size
+        ]
+        return {"records": records, "head": head, "next": start + len(records)}
+
+    async def _grow(self, size: int) -> None:
+        """Bring the tree's nodes up to ``size``; they are kept, for entries never change."""
+        while self._grown.size < size:
+            entries = await self._desk.store.read(LOG, self._grown.size, 1_000)
+            for entry in entries:
+                if entry.position == self._grown.size + 1:
+                    self._grown, nodes = grow(self._grown, leaf_hash(entry.body))
+                    self._nodes.update(((node.height, node.index), node.hash) for node in nodes)
+
+    def _node_at(self, height: int, index: int) -> bytes:
+        return self._nodes[height, index]
+
+
+def _fold(log: TrustLog, entry: Entry, parsed: object) -> TrustLog:
+    record = parsed if isinstance(parsed, Identity | Attestation | Outcome) else _read(entry)
+    return replace(
+        log,
+        state=fold(log.state, record),
+        frontier=append(log.frontier, leaf_hash(entry.body)),
+    )
+
+
+def _read(entry: Entry) -> Record:
+    return record_from_json(entry.kind, read_json(entry.body))
+
+
+def _score_json(value: Score) -> dict[str, Json]:
+    return {
+        "score": number_to_json(value.score),
+        "level": value.level,
+        "components": {
+            name: number_to_json(part.normalize()) for name, part in value.components.items()
+        },
+    }
