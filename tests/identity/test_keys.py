@@ -27,6 +27,7 @@ from treaty.identity.keys import (
     read_public_key,
     sign_text,
 )
+from treaty.wire.canonical import canonical
 from treaty.wire.encoding import b64url_encode
 
 VECTORS = Path(__file__).parents[2] / "conformance" / "vectors" / "ed25519"
@@ -135,7 +136,7 @@ def test_key_is_read_from_the_seeds_member_order_and_from_an_object() -> None:
         "not base64url!",
         b64url_encode(b"[]"),
         b64url_encode(b'{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":""}'),
-        b64url_encode(b" " * 2000),
+        b64url_encode(canonical(jwk(ALPHA.key.raw)) + b" " * 1000),
         {},
         jwk(ALPHA.key.raw[:31]),
         jwk(ALPHA.key.raw + b"\0"),
@@ -227,6 +228,15 @@ def test_the_spellings_differ_in_the_vector_used() -> None:
 def test_a_signature_of_another_length_does_not_hold(length: int) -> None:
     with pytest.raises(SignatureError):
         check_signature(ALPHA.key, bytes(length), b"data")
+
+
+def test_a_signature_does_not_lend_its_tail_to_the_data() -> None:
+    signature = ALPHA.sign(b"data")
+
+    with pytest.raises(SignatureError):
+        check_signature(ALPHA.key, signature + b"d", b"ata")
+    with pytest.raises(SignatureError):
+        check_signature(ALPHA.key, signature[:-1], signature[-1:] + b"data")
 
 
 @given(st.binary(max_size=200), st.integers(0, 511))

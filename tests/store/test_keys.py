@@ -203,7 +203,6 @@ def test_a_lock_of_another_form_is_refused_before_any_work(
         lambda document: {**document, "seed": b64url_encode(bytes(32))},
         lambda document: {**document, "keyId": None},
         lambda document: {**document, "locked": "yes"},
-        lambda document: {**document, "note": "x" * 4096},
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path: Path, change: Any) -> None:
@@ -211,6 +210,19 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, change: Any) -> None:
     create_key(path, passphrase=None)
     with pytest.raises(WireError):
         load_key(rewrite(path, change), passphrase=PASSPHRASE)
+
+
+def test_a_file_too_large_for_a_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    create_key(path, passphrase=None)
+    padded = path.read_bytes() + b" " * 4096
+    path.write_bytes(padded)
+    with pytest.raises(WireError) as caught:
+        load_key(path)
+    assert caught.value.code == "too_large"
+
+    path.write_bytes(padded[:4096])
+    assert load_key(path).key.raw
 
 
 @given(st.binary(max_size=300))

@@ -14,7 +14,6 @@ Read next: ``records`` (signed objects), ``envelopes`` (signed messages), ``dpop
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
@@ -28,6 +27,7 @@ from nacl.exceptions import BadSignatureError
 
 from treaty.errors import MisuseError, SignatureError, UnverifiableError, WireError, shown
 from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.digest import sha256
 from treaty.wire.encoding import b64url_decode, b64url_encode
 
 KEY_BYTES: Final = 32
@@ -225,7 +225,7 @@ def check_es256(key: EcPublicKey, signature: bytes, data: bytes) -> None:
 
 
 def _thumbprint(jwk: dict[str, Json]) -> str:
-    return b64url_encode(hashlib.sha256(canonical(jwk)).digest())
+    return b64url_encode(sha256(canonical(jwk)))
 
 
 def _jwk_of_text(text: str) -> Json:

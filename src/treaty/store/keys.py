@@ -18,7 +18,6 @@ Read next: ``treaty.identity.keys`` for what a key can do.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -34,6 +33,7 @@ from nacl.secret import SecretBox
 from treaty.errors import MisuseError, Refused, UnavailableError, WireError, shown
 from treaty.identity.keys import SEED_BYTES, Ed25519Signer
 from treaty.wire.canonical import Json, read_json
+from treaty.wire.digest import sha256
 from treaty.wire.encoding import b64url_decode, b64url_encode
 from treaty.wire.ids import parse_agent_uri
 
@@ -110,7 +110,7 @@ def key_path(home: Path, uri: str) -> Path:
     """
     agent = parse_agent_uri(uri)
     slug = re.sub(r"[^a-z0-9]+", "-", (agent.host + agent.path).lower())[:SLUG_CHARS_MAX]
-    digest = hashlib.sha256(agent.text.encode("ascii")).hexdigest()[:16]
+    digest = sha256(agent.text.encode("ascii")).hex()[:16]
     return home / "keys" / f"{slug.strip('-')}-{digest}.json"
 
 
