@@ -8,40 +8,12 @@ node raised; an unreachable node is ``UnavailableError``.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from treaty.engine.items import InboxItem, LogItem, Page
 from treaty.wire.canonical import Json
 
-
-@dataclass(frozen=True, slots=True)
-class LogItem:
-    """One entry of a session's log as a participant receives it."""
-
-    position: int
-    record: Mapping[str, Json]
-    """The signed receipt or fact."""
-    raw: bytes | None
-    """For a receipt: the message as the host received it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some entries of a log."""
-
-    items: tuple[LogItem, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InboxItem:
-    """Something in an agent's inbox."""
-
-    position: int
-    kind: str
-    body: Mapping[str, Json]
-    """For an invitation: ``session``, ``from``, ``subject``, ``expires``."""
-    raw: bytes | None
+__all__ = ["InboxItem", "LogItem", "NodeClient", "Page"]
 
 
 class NodeClient(Protocol):
