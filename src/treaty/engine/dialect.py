@@ -27,34 +27,64 @@ class Standing:
     provisional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Protocol):
     """Something for an agent's inbox."""
 
-    agent: str
-    kind: str
-    body: Mapping[str, Json]
+    @property
+    def agent(self) -> str:
+        """Whose inbox."""
+
+    @property
+    def kind(self) -> str:
+        """``invitation``, ``answered``, ``delegation``, ``escalation``."""
+
+    @property
+    def body(self) -> Mapping[str, Json]:
+        """What to tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Protocol):
     """A commitment that has ended, as the trust node wants to hear of it."""
 
-    commitment: str
-    payer: str
-    payee: str
-    asset: str
-    value_units: int
-    """Posted for what was kept; reserved for what was breached (B16)."""
-    kept: Mapping[str, bool]
-    ratings: Mapping[str, int]
-    """Agent -> the rating it *received*."""
+    @property
+    def commitment(self) -> str:
+        """Its id."""
+
+    @property
+    def payer(self) -> str:
+        """Who paid."""
+
+    @property
+    def payee(self) -> str:
+        """Who was paid."""
+
+    @property
+    def asset(self) -> str:
+        """In what."""
+
+    @property
+    def value_units(self) -> int:
+        """Posted for what was kept; reserved for what was breached (B16)."""
+
+    @property
+    def kept(self) -> Mapping[str, bool]:
+        """Agent -> whether it kept its own obligations."""
+
+    @property
+    def ratings(self) -> Mapping[str, int]:
+        """Agent -> the rating it *received*."""
+
+    @property
+    def consent(self) -> bool:
+        """True when both ended it early by consent."""
 
 
 class SessionDialect(Protocol):
     """A protocol of signed sessions, as pure functions over its own state (``Any`` here)."""
 
-    tag: str
+    @property
+    def tag(self) -> str:
+        """Name and version, as in a deal file."""
 
     def decode(self, raw: bytes) -> Any:
         """Bytes to message. Raises ``WireError``."""

@@ -300,6 +300,8 @@ class Sessions:
         """Tell the trust node, through the outbox, how a commitment ended (B16)."""
         state = transaction.state(stream).state
         settled = self._dialect.settled(state, commitment)
+        if settled.consent and not settled.value_units:
+            return
         payload: dict[str, Json] = {
             "session": state.id,
             "head": state.head,

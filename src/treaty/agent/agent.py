@@ -1,0 +1,368 @@
+"""The agent: an identity at a node, that finds others, deals with them, and remembers.
+
+``async with Agent(...)`` registers the card and begins to keep copies; leaving it stops
+following sessions, and flushes. ``treaty.Agent`` is this class with its ports filled in (HTTP,
+a store and a key below ``TREATY_HOME``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from treaty.agent.copies import Copies
+from treaty.agent.copy import Known, VerifiedCopy
+from treaty.agent.deal import Deal
+from treaty.agent.line import Line, Voice
+from treaty.agent.ports import NodeClient
+from treaty.dialects.asp.choices import SIGNING_PREFIX
+from treaty.dialects.asp.codec import decode_pre_session
+from treaty.dialects.asp.discovery import compose_query
+from treaty.dialects.asp.messages import Inform, Performative, Reject
+from treaty.engine.ports import Store
+from treaty.errors import Refused, SignatureError, WireError
+from treaty.identity.cards import CardView, make_card, open_card, open_listing
+from treaty.identity.envelopes import open_envelope
+from treaty.identity.keys import PublicKey, Signer, read_public_key
+from treaty.wire import fields
+from treaty.wire.canonical import Json
+from treaty.wire.ids import uuid7
+from treaty.wire.instants import format_instant
+
+INVITATION_MS: Final = 30_000
+DURATION_MS: Final = 3_600_000
+SCHEMAS: Final = ("urn:asp:negotiation:v1",)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an agent says of itself on its card."""
+
+    name: str = ""
+    organization: str = ""
+    org_id: str = ""
+    capabilities: Sequence[str] = ()
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    """Further members of the card: ``pricing``, ``schemas``, ``description`` …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An agent that discovery found, as the registry lists it."""
+
+    uri: str
+    trust_score: Json
+    trust_level: int
+    capabilities: tuple[str, ...]
+    pricing: Mapping[str, Json]
+    discovery: tuple[bytes, bytes] | None = None
+    """The signed question and answer it comes from."""
+
+
+class Agent:
+    """One agent at one node."""
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        client: NodeClient,
+        signer: Signer,
+        open_store: Callable[[], Awaitable[Store]],
+        clock: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        profile: Profile | None = None,
+    ) -> None:
+        self.uri = uri
+        self.client = client
+        self.signer = signer
+        self._open_store = open_store
+        self._store: Store | None = None
+        self._copies: Copies | None = None
+        self.profile = profile or Profile()
+        self.card: dict[str, Json] = {}
+        """This agent's card with its listing, after entering."""
+        self.node: dict[str, Json] = {}
+        self._host: PublicKey | None = None
+        self._deals: dict[str, Deal] = {}
+        org = self.profile.org_id or uri.split("/")[2]
+        self._voice = Voice(uri, org, signer, clock, entropy)
+
+    async def __aenter__(self) -> Self:
+        self.node = await self.client.describe()
+        self._host = read_public_key(self.node.get("publicKey"))
+        self.card = await self._register()
+        self._store = await self._open_store()
+        self._copies = Copies(self._store)
+        self._copies.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for deal in self._deals.values():
+            await deal.leave()
+        await self.copies.stop()
+        await self.client.close()
+        if self._store is not None:
+            await self._store.close()
+
+    @property
+    def copies(self) -> Copies:
+        """This agent's own store."""
+        assert self._copies is not None, "enter the agent first: async with Agent(...)"
+        return self._copies
+
+    @property
+    def url(self) -> str:
+        """The node's public URL."""
+        return fields.text(self.node, "url")
+
+    @property
+    def host(self) -> PublicKey:
+        """The node's key."""
+        assert self._host is not None, "enter the agent first: async with Agent(...)"
+        return self._host
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, by this agent's clock."""
+        return self._voice.clock()
+
+    async def _register(self) -> dict[str, Json]:
+        """Register this card, or its next version when something on it has changed."""
+        card = self._make_card(1)
+        try:
+            return await self.client.register(card)
+        except Refused as refusal:
+            if refusal.code != "card_conflict":
+                raise
+        current = open_card(await self.client.card(self.uri))
+        if open_card(self._make_card(current.version)).card_hash == current.card_hash:
+            return await self.client.card(self.uri)
+        return await self.client.register(self._make_card(current.version + 1))
+
+    def _make_card(self, version: int) -> dict[str, Json]:
+        profile = self.profile
+        return make_card(
+            self.signer,
+            uri=self.uri,
+            name=profile.name or self.uri.rsplit("/", 1)[-1],
+            organization=profile.organization or self.uri.split("/")[2],
+            org_id=self._voice.org_id,
+            capabilities=tuple(profile.capabilities),
+            endpoints={"asp": f"{self.url}/v1/asp"},
+            version=version,
+            extra=profile.extra,
+        )
+
+    async def find(self, uri: str) -> CardView:
+        """An agent's card, listed by this node. Raises ``SignatureError`` if it does not hold."""
+        card = await self.client.card(uri)
+        view = open_card(card)
+        open_listing(card.get("listing"), self.host, view, self.now_ms())
+        if view.uri.text != uri:
+            raise SignatureError("the registry answered with another agent's card")
+        return view
+
+    async def discover(
+        self, capability: str | None = None, *, subject: str = "", **filters: Json
+    ) -> list[Found]:
+        """Ask the registry who fits, best first (phase DISCOVER).
+
+        Filters as in B19: ``minTrustLevel``, ``minTrustScore``, ``maxPricePerHour``, ``schema``,
+        ``protocol``, ``organization``, ``limit``. The answer's signature is checked.
+        """
+        parameters: dict[str, Json] = {**filters}
+        if capability is not None:
+            parameters["capability"] = capability
+        question = compose_query(
+            sender=self._sender(),
+            parameters=parameters,
+            subject=subject or f"Providers of {capability or 'anything'}",
+            query_id=f"qry_{self._voice.entropy(6).hex()}",
+            signer=self.signer,
+            at_ms=self.now_ms(),
+            entropy=self._voice.entropy(32),
+        )
+        answer = await self.client.discover(question)
+        return self._found(question, answer)
+
+    def _sender(self) -> dict[str, Json]:
+        score = self.card.get("trustScore", 0)
+        return {"agentId": self.uri, "orgId": self._voice.org_id, "trustScore": score}
+
+    def _found(self, question: bytes, answer: bytes) -> list[Found]:
+        asked, said = decode_pre_session(question), decode_pre_session(answer)
+        open_envelope(said.document, self.host, prefix=SIGNING_PREFIX)
+        body = said.body
+        if not isinstance(body, Inform) or said.previous_hash != asked.hash:
+            raise WireError("the registry answered another question")
+        agents = fields.items(body.data, "agents")
+        return [_found(one, (question, answer)) for one in agents if isinstance(one, dict)]
+
+    async def invite(
+        self,
+        whom: Found | str,
+        *,
+        subject: str = "",
+        terms: Mapping[str, Json] | None = None,
+        timeout_ms: int = INVITATION_MS,
+    ) -> Deal:
+        """Open a session and exchange identities (phases INVITE and INTRODUCE).
+
+        Returns when the session is INTRODUCED. Raises ``Refused`` (the invitee's code) when it
+        declined, ``timeout`` when it did not answer.
+        """
+        found = whom if isinstance(whom, Found) else None
+        uri = found.uri if found else str(whom)
+        session = uuid7(self.now_ms(), self._voice.entropy(16))
+        discovery = found.discovery if found and found.discovery else ()
+        deal = await self._begin(session, uri, discovery)
+        body = self._invitation(deal, subject, terms or {}, found, timeout_ms)
+        await deal.line.send(
+            Performative.PROPOSE,
+            body,
+            recipient=uri,
+            constraints={"maxResponseTimeMs": timeout_ms},
+        )
+        deal.line.follow()
+        wait_s = timeout_ms / 1000 + 10
+        await deal.until(lambda now: now.state not in ("INVITED", "INVITED_COUNTERED"), wait_s)
+        _check_welcome(deal)
+        await deal.introduce(self.card)
+        await deal.until(lambda now: now.state != "INVITED_ACCEPTED", wait_s)
+        return deal
+
+    def _invitation(
+        self,
+        deal: Deal,
+        subject: str,
+        terms: Mapping[str, Json],
+        found: Found | None,
+        timeout_ms: int,
+    ) -> dict[str, Json]:
+        node: dict[str, Json] = {
+            "uri": fields.text(self.node, "uri"),
+            "keyId": self.host.key_id,
+        }
+        stated: dict[str, Json] = {
+            "proposedDuration": DURATION_MS,
+            "schemas": list(SCHEMAS),
+            "host": dict(node),
+            "clearing": dict(node),
+            "trust": dict(node),
+        }
+        if found and found.discovery:
+            stated["discovery"] = decode_pre_session(found.discovery[1]).hash
+        return {
+            "proposalId": deal.new_id("prop_inv"),
+            "type": "session-invitation",
+            "subject": subject or "Negotiation",
+            "terms": {**stated, **terms},
+            "validUntil": format_instant(self.now_ms() + timeout_ms),
+        }
+
+    async def _begin(self, session: str, uri: str, discovery: tuple[bytes, ...] = ()) -> Deal:
+        """Keep what is known of host and parties as the session begins."""
+        view = await self.find(uri)
+        await self.copies.begin(
+            session,
+            {
+                "host": {"uri": fields.text(self.node, "uri"), "publicKey": self.host.text},
+                "url": self.url,
+                "cards": [dict(self.card), dict(view.card)],
+                "discovery": [one.decode() for one in discovery],
+                "counterparty": uri,
+            },
+        )
+        known = self._known((view, open_card(self.card)))
+        return self._deal(session, VerifiedCopy(known), discovery)
+
+    def _known(self, views: Sequence[CardView]) -> Known:
+        return Known(
+            host=self.host,
+            base_url=self.url,
+            agents={view.uri.text: view.key for view in views},
+            proofs={view.uri.text: view.proof_key for view in views},
+        )
+
+    def _deal(self, session: str, copy: VerifiedCopy, discovery: Sequence[bytes]) -> Deal:
+        line = Line(
+            session,
+            self._voice,
+            self.client,
+            copy,
+            keep=self.copies.keep,
+            trust_score=self.card.get("trustScore", 0),
+        )
+        deal = Deal(line)
+        deal.discovery = tuple(discovery)
+        self._deals[session] = deal
+        return deal
+
+    async def join(self, session: str, inviter: str) -> Deal:
+        """Take part in a session one was invited to; follows its log from the beginning."""
+        if session in self._deals:
+            return self._deals[session]
+        kept = await self.copies.known(session)
+        if kept is not None:
+            return await self.resume(session)
+        deal = await self._begin(session, inviter)
+        await deal.line.sync()
+        deal.line.follow()
+        return deal
+
+    async def resume(self, session: str) -> Deal:
+        """Go on with a session from this agent's own copy, verified again."""
+        kept = await self.copies.known(session)
+        if kept is None:
+            raise Refused("this agent keeps no copy of that session", "unknown_session")
+        views = [open_card(card) for card in fields.items(kept, "cards")]
+        copy = VerifiedCopy(self._known(views))
+        for item in await self.copies.items(session):
+            copy.absorb(item)
+        discovery = tuple(str(one).encode() for one in fields.items(kept, "discovery"))
+        deal = self._deal(session, copy, discovery)
+        await deal.line.sync()
+        deal.line.follow()
+        return deal
+
+    async def forget(self, deal: Deal) -> None:
+        """Stop following a session; its copy stays in the store."""
+        await deal.leave()
+        self._deals.pop(deal.id, None)
+
+    async def trust(self, uri: str | None = None) -> dict[str, Json]:
+        """What the trust node says of an agent, of this one by default."""
+        return await self.client.trust(uri or self.uri)
+
+    async def balance(self) -> dict[str, Json]:
+        """This agent's accounts and movements."""
+        return await self.client.statement()
+
+
+def _found(item: Mapping[str, Json], discovery: tuple[bytes, bytes]) -> Found:
+    pricing = item.get("pricing")
+    return Found(
+        uri=fields.agent(item, "uri"),
+        trust_score=item.get("trustScore"),
+        trust_level=fields.integer(item, "trustLevel", most=4),
+        capabilities=tuple(str(one) for one in fields.items(item, "capabilities")),
+        pricing=pricing if isinstance(pricing, dict) else {},
+        discovery=discovery,
+    )
+
+
+def _check_welcome(deal: Deal) -> None:
+    """Raise what the invitee answered, when it was not yes."""
+    if deal.state == "INVITED_ACCEPTED":
+        return
+    for envelope in deal.messages:
+        if isinstance(envelope.body, Reject):
+            raise Refused(f"{envelope.sender} declined: {envelope.body.reason}", "unauthorized")
+    raise Refused(f"{deal.counterparty} did not answer the invitation", "timeout")

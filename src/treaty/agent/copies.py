@@ -1,0 +1,126 @@
+"""An agent's own store: verified copies of its sessions, and what it has learnt.
+
+Entries are kept behind the conversation, in order, by one writer; ``flush`` waits for it. What
+a crash loses of the tail, the host gives again, so keeping never holds a deal up.
+
+Streams: ``deal/<session>`` (what the agent knew when the session began, kind ``known``),
+``log/<session>`` (receipts and facts), ``learnt/<agent>`` (observations).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from treaty.agent.ports import LogItem
+from treaty.engine.ports import Append, Entry, Store, Unit
+from treaty.wire.canonical import Json, canonical, read_json
+
+CURSOR: Final = "inbox"
+PAGE: Final = 1_000
+
+
+class Copies:
+    """Keeps one agent's sessions in its own store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: asyncio.Queue[Unit] = asyncio.Queue()
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write(), name="keep copies")
+
+    async def _write(self) -> None:
+        while True:
+            unit = await self._queue.get()
+            try:
+                await self._store.commit(unit)
+            finally:
+                self._queue.task_done()
+
+    async def flush(self) -> None:
+        """Wait until everything said to be kept is kept. Raises what stopped the writer."""
+        if self._writer is None:
+            return
+        waiting = asyncio.create_task(self._queue.join())
+        done, _ = await asyncio.wait((waiting, self._writer), return_when=asyncio.FIRST_COMPLETED)
+        if waiting not in done:
+            waiting.cancel()
+            self._writer.result()
+
+    async def stop(self) -> None:
+        """Write what is left and stop."""
+        if self._writer is not None:
+            await self.flush()
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+            self._writer = None
+
+    def keep(self, session: str, item: LogItem) -> None:
+        """Keep one verified entry; returns at once."""
+        kind = "receipt" if item.raw is not None else "fact"
+        stream = f"log/{session}"
+        entry = Entry(stream, item.position, kind, canonical(dict(item.record)), item.raw)
+        self._queue.put_nowait(Unit((Append(stream, item.position - 1, (entry,)),)))
+
+    async def begin(self, session: str, known: Mapping[str, Json]) -> None:
+        """Keep what the agent knew of host and parties when the session began."""
+        stream = f"deal/{session}"
+        last = await self._store.last(stream)
+        entry = Entry(stream, last + 1, "known", canonical(dict(known)))
+        await self._store.commit(Unit((Append(stream, last, (entry,)),)))
+
+    async def known(self, session: str) -> dict[str, Json] | None:
+        """What was known when a session began, or None for a session that is not here."""
+        entries = await self._store.read(f"deal/{session}")
+        body = read_json(entries[-1].body, size_max=len(entries[-1].body)) if entries else None
+        return body if isinstance(body, dict) else None
+
+    async def items(self, session: str) -> list[LogItem]:
+        """All kept entries of a session."""
+        items: list[LogItem] = []
+        while page := await self._store.read(f"log/{session}", len(items), PAGE):
+            for entry in page:
+                record = read_json(entry.body, size_max=len(entry.body))
+                assert isinstance(record, dict)
+                items.append(LogItem(entry.position, record, entry.raw))
+        return items
+
+    async def sessions(self) -> list[str]:
+        """Ids of all sessions kept here, oldest first."""
+        found: list[str] = []
+        after = ""
+        while names := await self._store.streams("deal/", after):
+            found.extend(name.removeprefix("deal/") for name in names)
+            after = names[-1]
+        return found
+
+    async def cursor(self) -> int:
+        """Position of the last inbox item that was taken up."""
+        value = await self._store.setting(CURSOR)
+        number = read_json(value) if value else 0
+        return number if isinstance(number, int) else 0
+
+    async def set_cursor(self, position: int) -> None:
+        """Remember the last inbox item that was taken up."""
+        await self._store.commit(Unit(settings=((CURSOR, canonical(position)),)))
+
+    async def learn(self, counterparty: str, observation: Mapping[str, Json]) -> None:
+        """Keep a private observation (B21)."""
+        stream = f"learnt/{counterparty}"
+        last = await self._store.last(stream)
+        entry = Entry(stream, last + 1, "observation", canonical(dict(observation)))
+        await self._store.commit(Unit((Append(stream, last, (entry,)),)))
+
+    async def learnt(self, counterparty: str) -> list[dict[str, Json]]:
+        """Observations about one counterparty, oldest first."""
+        found = []
+        for entry in await self._store.read(f"learnt/{counterparty}"):
+            body = read_json(entry.body, size_max=len(entry.body))
+            if isinstance(body, dict):
+                found.append(body)
+        return found

@@ -1,0 +1,152 @@
+"""An agent's own verified copy of a session: it acts on nothing it has not checked itself.
+
+Every entry the host sends is checked before it is folded: the host's signature, its place in
+the log, the digest of the message, the sender's signature and proof at the receipt's time, and
+that the move was lawful. What the host says and what the copy folds can then only differ if
+the host lies, and its signature under the lie is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from treaty.agent.ports import LogItem
+from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
+from treaty.dialects.asp.codec import decode
+from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.deadlines import fold_fact
+from treaty.dialects.asp.folding import fold_message
+from treaty.dialects.asp.messages import Envelope
+from treaty.dialects.asp.rules import authenticate, judge
+from treaty.errors import SignatureError, WireError
+from treaty.identity.keys import ProofKey, PublicKey, read_public_key
+from treaty.identity.records import open_record
+from treaty.wire.canonical import Json
+from treaty.wire.digest import sha256_tag
+
+
+class HostLiesError(SignatureError):
+    """The host signed two entries for one position, or broke its own chain. Proof is attached.
+
+    ``data``: ``ours`` and ``theirs``, both signed by the host (B7).
+    """
+
+    default_code = "hash_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The keys a participant trusts for one session."""
+
+    host: PublicKey
+    base_url: str
+    agents: Mapping[str, PublicKey] = field(default_factory=dict)
+    """Agent -> the key of its listed card; the host must have pinned the same."""
+    proofs: Mapping[str, ProofKey] = field(default_factory=dict)
+    """Agent -> the key of its DPoP proofs, where its card has another one."""
+
+
+@dataclass(slots=True)
+class VerifiedCopy:
+    """One session as its participant has verified it."""
+
+    known: Known
+    conversation: Conversation = field(default_factory=Conversation)
+    items: list[LogItem] = field(default_factory=list)
+    envelopes: list[Envelope] = field(default_factory=list)
+
+    @property
+    def position(self) -> int:
+        """Position of the last verified entry."""
+        return self.conversation.position
+
+    def absorb(self, item: LogItem) -> bool:
+        """Verify and fold one entry; False for one that is known already.
+
+        Raises ``HostLiesError`` for another entry at a known position, ``SignatureError``,
+        ``WireError`` or ``Refused`` for one that does not hold. A gap is ``WireError``: ask the
+        host for the entries between.
+        """
+        if item.position <= self.position:
+            self._check_same(item)
+            return False
+        if item.position != self.position + 1:
+            raise WireError(f"entry {item.position} came after {self.position}")
+        open_record(_kind(item.record), dict(item.record), self.known.host)
+        log = read_log_record(dict(item.record))
+        self._check_place(item, log)
+        if isinstance(log, Receipt):
+            self._absorb_message(item, log)
+        else:
+            tag = entry_hash(item.record)
+            self.conversation = fold_fact(self.conversation, log, entry=tag)
+        self.items.append(item)
+        return True
+
+    def _check_same(self, item: LogItem) -> None:
+        ours = self.items[item.position - 1].record
+        if entry_hash(ours) != entry_hash(item.record):
+            open_record(_kind(item.record), dict(item.record), self.known.host)
+            raise HostLiesError(
+                f"the host signed two different entries for position {item.position}",
+                data={"ours": dict(ours), "theirs": dict(item.record)},
+            )
+
+    def _check_place(self, item: LogItem, log: Receipt | HostFact) -> None:
+        if log.position != item.position or log.previous_entry != self.conversation.entry:
+            raise HostLiesError(
+                f"entry {item.position} does not follow the entry before it",
+                data={"theirs": dict(item.record)},
+            )
+        if self.conversation.id and log.session != self.conversation.id:
+            raise WireError("the entry belongs to another session")
+        if log.at_ms < self.conversation.at_ms:
+            raise WireError("the host's clock ran backwards")
+
+    def _absorb_message(self, item: LogItem, receipt: Receipt) -> None:
+        if item.raw is None or sha256_tag(item.raw) != receipt.raw_digest:
+            raise WireError("the receipt is for other bytes than came with it", "hash_mismatch")
+        envelope = decode(item.raw)
+        agrees = (
+            envelope.hash == receipt.hash
+            and envelope.previous_hash == receipt.previous_hash
+            and envelope.sender == receipt.sender
+            and envelope.session_id == receipt.session
+        )
+        if not agrees:
+            raise WireError("the receipt disagrees with its message", "hash_mismatch")
+        key = self._key(envelope.sender, receipt)
+        authenticate(
+            envelope,
+            key,
+            received_at_ms=receipt.at_ms,
+            base_url=self.known.base_url,
+            proof_key=self.known.proofs.get(envelope.sender),
+        )
+        judge(self.conversation, envelope, receipt.at_ms)
+        self.conversation = fold_message(
+            self.conversation,
+            envelope,
+            at_ms=receipt.at_ms,
+            position=receipt.position,
+            entry=entry_hash(item.record),
+            public_key=receipt.public_key,
+        )
+        self.envelopes.append(envelope)
+
+    def _key(self, sender: str, receipt: Receipt) -> PublicKey:
+        """The pinned key; at the first message it must be the one of the listed card (B5)."""
+        member = self.conversation.participants.get(sender)
+        text = member.public_key if member and member.public_key else receipt.public_key
+        if text is None:
+            raise SignatureError(f"the host pinned no key for {sender}")
+        key = read_public_key(text)
+        listed = self.known.agents.get(sender)
+        if listed is not None and listed != key:
+            raise SignatureError(f"the host pinned another key for {sender} than its card lists")
+        return key
+
+
+def _kind(record: Mapping[str, Json]) -> str:
+    return "receipt" if record.get("type") == "receipt" else "fact"

@@ -1,0 +1,334 @@
+"""The provider's loop: answers invitations, negotiates, delivers, closes. One step at a time.
+
+A ``Service`` is what a provider can do, as functions (decorators) or as a subclass-free object
+with the same members. ``serve`` reads the inbox and runs each session by looking at its state
+and taking the next step; being overtaken only means to look again, so races and restarts need
+no case of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Protocol
+
+from treaty.agent.agent import Agent
+from treaty.agent.deal import Deal
+from treaty.agent.line import OvertakenError
+from treaty.agent.moves import Accept, Answer, Counter, Reject
+from treaty.core.commitment import Commitment, CommitmentState, has_pending
+from treaty.core.negotiation import (
+    DecisionKind,
+    SellerPolicy,
+    TermsShape,
+    read_bid,
+    seller,
+    total,
+    write_terms,
+)
+from treaty.dialects.asp.conversation import Proposal
+from treaty.dialects.asp.messages import Commit, Propose
+from treaty.dialects.asp.messages import Counter as CounterBody
+from treaty.errors import TreatyError, UnavailableError
+from treaty.wire.canonical import Json
+from treaty.wire.money import amount_text
+
+PATIENCE_S: Final = 3_600.0
+"""How long a provider waits for the next entry of a session before it looks again."""
+SESSIONS_MAX: Final = 1_024
+"""Sessions served at once; further invitations wait in the inbox."""
+
+Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
+Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
+Welcome = Callable[[Deal], bool | Awaitable[bool]]
+
+
+class Provider(Protocol):
+    """What ``serve`` asks of a provider. Answers may be awaitable."""
+
+    def welcome(self, deal: Deal) -> bool | Awaitable[bool]:
+        """Say whether to take this invitation."""
+
+    def negotiate(self, deal: Deal, proposal: Proposal) -> Answer | Awaitable[Answer]:
+        """Answer the open proposal."""
+
+    def fulfil(
+        self, deal: Deal, commitment: Commitment
+    ) -> Mapping[str, Json] | Awaitable[Mapping[str, Json]]:
+        """Do the work; report with ``deal.progress``; return what the result says."""
+
+    def rate(self, deal: Deal) -> int | None:
+        """Rate the buyer, 1 to 5, or not."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A provider made of functions::
+
+    service = Service(policy=SellerPolicy(...))
+
+    @service.fulfils
+    async def work(deal, commitment):
+        ...
+        return {"instances": [...]}
+    """
+
+    policy: SellerPolicy | None = None
+    shape: TermsShape | None = None
+    rating: int | None = 5
+    _negotiate: Negotiate | None = None
+    _fulfil: Fulfil | None = None
+    _welcome: Welcome | None = None
+
+    def negotiates(self, function: Negotiate) -> Negotiate:
+        """Decorator: answer proposals with this function instead of the policy."""
+        self._negotiate = function
+        return function
+
+    def fulfils(self, function: Fulfil) -> Fulfil:
+        """Decorator: do the work with this function."""
+        self._fulfil = function
+        return function
+
+    def welcomes(self, function: Welcome) -> Welcome:
+        """Decorator: decide with this function which invitations to take."""
+        self._welcome = function
+        return function
+
+    def welcome(self, deal: Deal) -> bool | Awaitable[bool]:
+        """Take every invitation, unless told otherwise."""
+        return self._welcome(deal) if self._welcome else True
+
+    def negotiate(self, deal: Deal, proposal: Proposal) -> Answer | Awaitable[Answer]:
+        """Answer with the function given, else by the policy, else accept as asked."""
+        if self._negotiate is not None:
+            return self._negotiate(deal, proposal)
+        if self.policy is None:
+            return Accept()
+        return by_policy(deal, proposal, self.policy, self.shape or TermsShape())
+
+    def fulfil(
+        self, deal: Deal, commitment: Commitment
+    ) -> Mapping[str, Json] | Awaitable[Mapping[str, Json]]:
+        """Do the work with the function given; without one there is nothing to do."""
+        return self._fulfil(deal, commitment) if self._fulfil else {}
+
+    def rate(self, deal: Deal) -> int | None:
+        """The fixed rating of this service; none for a deal that was not fulfilled."""
+        return self.rating if deal.conversation.commitments else None
+
+
+def bids(deal: Deal, shape: TermsShape) -> tuple[Any, ...]:
+    """The negotiation so far as bids, oldest first, seen from this agent's side."""
+    found = []
+    for envelope in deal.messages:
+        body = envelope.body
+        if isinstance(body, CounterBody) or (isinstance(body, Propose) and not body.is_invitation):
+            side = "own" if deal.conversation.side(envelope.sender) == deal.me else "other"
+            final = isinstance(body, CounterBody) and body.final
+            found.append(read_bid(body.terms, side, shape, final=final))
+    return tuple(found)
+
+
+def by_policy(deal: Deal, proposal: Proposal, policy: SellerPolicy, shape: TermsShape) -> Answer:
+    """Answer a proposal by a seller's policy from ``core.negotiation``."""
+    decision = seller(policy, bids(deal, shape))
+    if decision.kind is DecisionKind.ACCEPT:
+        return Accept(decision.reason)
+    if decision.kind is DecisionKind.COUNTER:
+        terms = write_terms(proposal.terms, decision, shape)
+        return Counter(terms, decision.reason, decision.final)
+    return Reject(decision.reason)
+
+
+async def serve(agent: Agent, provider: Provider, *, sessions_max: int = SESSIONS_MAX) -> None:
+    """Serve invitations until cancelled; sessions that were open before are taken up again."""
+    running: dict[str, asyncio.Task[None]] = {}
+    slots = asyncio.Semaphore(sessions_max)
+    async with asyncio.TaskGroup() as group:
+        for session in await agent.copies.sessions():
+            running[session] = group.create_task(_resume(agent, provider, session))
+        while True:
+            await _read_inbox(agent, provider, group, running, slots)
+            await asyncio.sleep(0.2)
+
+
+async def _read_inbox(
+    agent: Agent,
+    provider: Provider,
+    group: asyncio.TaskGroup,
+    running: dict[str, asyncio.Task[None]],
+    slots: asyncio.Semaphore,
+) -> None:
+    try:
+        async for item in agent.client.inbox(await agent.copies.cursor()):
+            session = str(item.body.get("session"))
+            if item.kind == "invitation" and session not in running:
+                await slots.acquire()
+                inviter = str(item.body.get("from"))
+                task = group.create_task(_attend(agent, provider, session, inviter))
+                running[session] = task
+                task.add_done_callback(partial(_done, running, slots, session))
+            await agent.copies.set_cursor(item.position)
+    except UnavailableError:
+        return
+
+
+def _done(running: dict[str, asyncio.Task[None]], slots: asyncio.Semaphore, session: str) -> None:
+    running.pop(session, None)
+    slots.release()
+
+
+async def _resume(agent: Agent, provider: Provider, session: str) -> None:
+    try:
+        deal = await agent.resume(session)
+    except TreatyError:
+        return
+    if deal.conversation.invitee == agent.uri:
+        await _run(agent, provider, deal)
+
+
+async def _attend(agent: Agent, provider: Provider, session: str, inviter: str) -> None:
+    try:
+        deal = await agent.join(session, inviter)
+    except TreatyError:
+        # Gone, or its inviter has no card any more: nothing to attend.
+        return
+    await _run(agent, provider, deal)
+
+
+async def _run(agent: Agent, provider: Provider, deal: Deal) -> None:
+    """Take one step after another until the session has ended and is settled."""
+    try:
+        while not _finished(deal):
+            position = deal.conversation.position
+            try:
+                stepped = await step(agent, provider, deal)
+            except OvertakenError:
+                continue
+            if not stepped:
+                await _wait(deal, position)
+    except (TimeoutError, TreatyError):
+        # This session cannot go on; its copy stays, and the others are not disturbed.
+        return
+    finally:
+        await agent.copies.flush()
+        await agent.forget(deal)
+
+
+async def _wait(deal: Deal, position: int) -> None:
+    await deal.line.changed(position, timeout_s=PATIENCE_S)
+
+
+def _finished(deal: Deal) -> bool:
+    """Ended, nothing bound any more, and the outcome of what was settled is known."""
+    now = deal.conversation
+    if not now.ended or now.live:
+        return False
+    paid = [one for one in now.settled if one.escrow is not None and one.posted_units]
+    return not paid or deal.outcome() is not None
+
+
+async def step(agent: Agent, provider: Provider, deal: Deal) -> bool:
+    """Take the provider's next step in a session; False when it is the other's turn."""
+    now = deal.conversation
+    if now.state == "INVITED":
+        return await _answer_invitation(provider, deal)
+    if now.state == "INVITED_ACCEPTED":
+        # As in the protocol's example the inviter shows its card first.
+        if deal.me in now.session.marks or deal.counterparty not in now.session.marks:
+            return False
+        await deal.introduce(agent.card)
+        return True
+    if now.state == "AGREEING":
+        return await _answer_commitment(provider, deal)
+    if now.state in ("CONVERSING", "EXECUTING"):
+        proposal = deal.open_proposal()
+        if proposal is not None:
+            await _answer(deal, await _settled(provider.negotiate(deal, proposal)))
+            return True
+    return await _perform(provider, deal)
+
+
+async def _answer_invitation(provider: Provider, deal: Deal) -> bool:
+    if await _settled(provider.welcome(deal)):
+        await deal.accept()
+    else:
+        await deal.reject("not at this time", "capacity_unavailable")
+    return True
+
+
+async def _answer(deal: Deal, answer: Answer) -> None:
+    if isinstance(answer, Accept):
+        await deal.accept(answer.note)
+    elif isinstance(answer, Counter):
+        await deal.counter(answer.terms, reason=answer.reason, final=answer.final)
+    else:
+        await deal.reject(answer.reason, answer.code)
+
+
+async def _answer_commitment(provider: Provider, deal: Deal) -> bool:
+    commitment = deal.commitment()
+    if commitment is None or deal.conversation.side(commitment.author) == deal.me:
+        return False
+    problem = commitment_problem(deal, commitment, _shape(provider))
+    if problem is None:
+        await deal.accept("Commitment accepted.")
+    else:
+        await deal.reject(problem, "policy_violation")
+    return True
+
+
+def _shape(provider: Provider) -> TermsShape:
+    shape = getattr(provider, "shape", None)
+    return shape if isinstance(shape, TermsShape) else TermsShape()
+
+
+def commitment_problem(deal: Deal, commitment: Commitment, shape: TermsShape) -> str | None:
+    """Why this provider would not be bound by a commitment as it stands, or None.
+
+    It names the accepted proposal (B11), pays this agent, and pays what the terms come to.
+    """
+    body = next(
+        (
+            one.body
+            for one in reversed(deal.messages)
+            if isinstance(one.body, Commit) and one.body.commitment_id == commitment.id
+        ),
+        None,
+    )
+    agreed = deal.agreed()
+    if body is None or agreed is None or body.proposal_id != agreed.id:
+        return "the commitment does not name the accepted proposal"
+    escrow = commitment.escrow
+    if escrow is None or escrow.payee != deal.me:
+        return "the commitment does not pay this agent from escrow"
+    held = Decimal(amount_text(escrow.money))
+    due = total(agreed.terms, shape)
+    if due is not None and due != held:
+        return f"the escrow holds {held} where the terms come to {due}"
+    if commitment.state is not CommitmentState.PROPOSED:
+        return "the commitment is not open"
+    return None
+
+
+async def _perform(provider: Provider, deal: Deal) -> bool:
+    now = deal.conversation
+    for commitment in now.live:
+        if commitment.reserved and has_pending(commitment, deal.me):
+            result = await _settled(provider.fulfil(deal, commitment))
+            await deal.fulfil(**dict(result))
+            return True
+    if now.state == "CLOSING" and deal.me not in now.closings:
+        await deal.close(rating=provider.rate(deal), summary="Delivered as agreed")
+        return True
+    return False
+
+
+async def _settled(value: Any) -> Any:
+    """Await what is awaitable: a provider's functions may be plain or async."""
+    return await value if inspect.isawaitable(value) else value

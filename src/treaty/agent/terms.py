@@ -1,0 +1,66 @@
+"""From agreed terms to a COMMIT: two obligations and an escrow, as the seed lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from treaty.dialects.asp.conversation import Proposal
+from treaty.wire.canonical import Json
+from treaty.wire.instants import format_instant
+from treaty.wire.money import Money, amount_text, money_to_json
+
+HOUR_MS: Final = 3_600_000
+
+
+def commit_body(
+    *,
+    commitment: str,
+    proposal: Proposal,
+    payer: str,
+    payee: str,
+    total: Money,
+    at_ms: int,
+    subject: str = "",
+    pay: str = "",
+    provide: str = "",
+    method: str = "counterparty-confirm",
+    provide_ms: int = HOUR_MS,
+    pay_ms: int = 24 * HOUR_MS,
+) -> dict[str, Json]:
+    """Lay out a COMMIT by the payer for an accepted proposal (B11, B13).
+
+    The terms contain the accepted ones and the total; the payer's obligation is kept by the
+    escrow, the provider's is checked by ``method``. Times are from ``at_ms``.
+    """
+    text = f"{amount_text(total)} {total.asset}"
+    return {
+        "commitmentId": commitment,
+        "type": "resource-allocation",
+        "subject": subject or proposal.subject,
+        "proposalId": proposal.id,
+        "terms": {**dict(proposal.terms), "totalCost": dict(money_to_json(total))},
+        "obligations": {
+            "buyer": _duty(payer, pay or f"Pay {text}", at_ms + pay_ms, "escrow-release"),
+            "provider": _duty(payee, provide or "Deliver as agreed", at_ms + provide_ms, method),
+        },
+        "escrow": {**money_to_json(total), "releaseCondition": "obligation-met"},
+    }
+
+
+def _duty(party: str, action: str, deadline_ms: int, method: str) -> dict[str, Json]:
+    return {
+        "party": party,
+        "action": action,
+        "deadline": format_instant(deadline_ms),
+        "verificationMethod": method,
+    }
+
+
+def escrow_within(commit: Mapping[str, Json], total: Money) -> bool:
+    """Tell whether a COMMIT's escrow is exactly the total both agreed to."""
+    escrow = commit.get("escrow")
+    if not isinstance(escrow, dict):
+        return False
+    stated = {"amount": escrow.get("amount"), "currency": escrow.get("currency")}
+    return stated == money_to_json(total)
