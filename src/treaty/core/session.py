@@ -103,10 +103,15 @@ def advance(
 
 
 def enter(rules: Rules, session: Session, target: str) -> Session:
-    """Go to ``target`` (or ``STAY``, ``RETURN``), keeping the stack of states to return to."""
+    """Go to ``target`` (or ``STAY``, ``RETURN``), keeping the stack of states to return to.
+
+    Raises ``MisuseError`` for a ``RETURN`` where there is nothing to return to.
+    """
     if target == STAY or target == session.state:
         return session
     if target == RETURN:
+        if not session.returns:
+            raise MisuseError(f"{session.state} was not entered from anywhere")
         return Session(session.returns[-1], session.returns[:-1])
     if target in rules.pausing:
         return Session(target, (*session.returns, session.state))

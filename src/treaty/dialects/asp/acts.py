@@ -20,12 +20,17 @@ from treaty.dialects.asp.machine import (
 )
 from treaty.dialects.asp.messages import (
     Accept,
+    Body,
     Clarify,
     Close,
+    Commit,
     Counter,
+    Delegate,
     Envelope,
+    Escalate,
     Inform,
     Propose,
+    Query,
     Reject,
     Withdraw,
 )
@@ -35,7 +40,6 @@ _CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSE
 _CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
 _REPORTS: Final = frozenset(("progress", "result", "error"))
 _REFERRING = (Accept, Reject, Counter, Withdraw)
-_ENDED: Final = frozenset((CLOSED, FAILED))
 
 
 def act_of(conversation: Conversation, envelope: Envelope) -> str:
@@ -56,7 +60,8 @@ def act_of(conversation: Conversation, envelope: Envelope) -> str:
     if isinstance(body, Inform):
         return _inform_act(conversation, body)
     if isinstance(body, Close):
-        return _close_act(conversation, envelope.sender, body)
+        kind = _close_kind(conversation, conversation.side(envelope.sender), body.reason)
+        return "CLOSE" if kind == "end" else f"CLOSE/{kind}"
     return name
 
 
@@ -84,7 +89,7 @@ def kind_of_id(conversation: Conversation, reference: str) -> str | None:
     invitation = conversation.invitation
     if invitation is not None and reference == invitation.id:
         return "invitation"
-    if invitation is not None and reference == invitation.counter_id:
+    if invitation is not None and invitation.counter and reference == invitation.counter.id:
         return "invitation-counter"
     if reference in conversation.proposals:
         return "proposal"
@@ -95,20 +100,46 @@ def kind_of_id(conversation: Conversation, reference: str) -> str | None:
     return None
 
 
+def new_id(body: Body) -> str | None:
+    """The id that a message introduces into its session, or None (B2)."""
+    match body:
+        case Propose():
+            return body.proposal_id
+        case Counter():
+            return body.counter_id
+        case Query():
+            return body.query_id
+        case Commit():
+            return body.commitment_id
+        case Delegate():
+            return body.delegation_id
+        case Escalate():
+            return body.escalation_id
+    return None
+
+
 def _inform_act(conversation: Conversation, body: Inform) -> str:
     kind, state = body.inform_type, conversation.state
     if kind == "identity":
         return "INFORM/identity"
     if kind == "resolution":
-        decision = body.data.get("decision")
-        if decision not in ("resume", "abort"):
-            raise WireError(f"a resolution decides resume or abort, not {shown(decision)}")
-        return f"INFORM/{decision}"
+        return _resolution_act(conversation, body)
     if state in _CLAIM_PLACES and claimed_commitment(body) is not None:
         return "INFORM/claim"
     if state == ESCALATED and kind in _REPORTS:
         return "INFORM/report"
     return "INFORM"
+
+
+def _resolution_act(conversation: Conversation, body: Inform) -> str:
+    """``abort`` by an authority of one side only is that side's CLOSE ``cancelled`` (B9)."""
+    decision = body.data.get("decision")
+    if decision not in ("resume", "abort"):
+        raise WireError(f"a resolution decides resume or abort, not {shown(decision)}")
+    running = conversation.escalation
+    if decision == "resume" or running is None or running.common:
+        return f"INFORM/{decision}"
+    return f"INFORM/abort-{_close_kind(conversation, running.author, 'cancelled')}"
 
 
 def claimed_commitment(body: Inform) -> str | None:
@@ -119,15 +150,15 @@ def claimed_commitment(body: Inform) -> str | None:
     return commitment if body.data.get("status") in _CLAIMS else None
 
 
-def _close_act(conversation: Conversation, sender: str, body: Close) -> str:
+def _close_kind(conversation: Conversation, side: str, reason: str) -> str:
     """A CLOSE is an end, an offer to end, the other's consent to it, or a late one (B9)."""
     if not conversation.live:
-        return "CLOSE"
-    if body.reason != "completed":
-        other = conversation.closings.get(conversation.other(conversation.side(sender)))
-        offered = other is not None and other.reason != "completed" and other.counts
-        return "CLOSE/consent" if offered and body.reason == "cancelled" else "CLOSE/offer"
-    return "CLOSE/late" if conversation.state in _ENDED else "CLOSE"
+        return "end"
+    if reason != "completed":
+        other = conversation.closings.get(conversation.other(side))
+        offered = other is not None and other.offers
+        return "consent" if offered and reason == "cancelled" else "offer"
+    return "late" if conversation.ended else "end"
 
 
 def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozenset[str]:
@@ -138,9 +169,9 @@ def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozen
     if participant.revoked:
         return frozenset(("revoked",))
     words = set(_ROLE_WORDS[participant.role])
-    if participant.role == "authority" or _leads(conversation, envelope.sender):
+    if _leads(conversation, envelope.sender):
         words.add("authority")
-    author = _author(conversation, envelope, act)
+    author = _author(conversation, participant.side, envelope, act)
     if author and "party" in words and (act != "CLOSE" or "principal" in words):
         words.add("author" if author == participant.side else "other")
     return frozenset(words)
@@ -165,11 +196,13 @@ def _opener(conversation: Conversation, act: str) -> frozenset[str]:
     return frozenset(("inviter",)) if opens else frozenset()
 
 
-def _author(conversation: Conversation, envelope: Envelope, act: str) -> str | None:
+def _author(conversation: Conversation, side: str, envelope: Envelope, act: str) -> str | None:
     """The side that made what the message refers to."""
     if act == "CLOSE":
-        first = next((uri for uri, one in conversation.closings.items() if one.counts), None)
-        return first if conversation.state == CLOSING else None
+        # A CLOSE answers the other's; while that is not in, it (re)places one's own.
+        other = conversation.other(side)
+        answered = other in conversation.closings and conversation.closings[other].counts
+        return other if answered else side
     body = envelope.body
     if not isinstance(body, _REFERRING):
         return None
@@ -177,7 +210,7 @@ def _author(conversation: Conversation, envelope: Envelope, act: str) -> str | N
     if reference in conversation.proposals:
         return conversation.proposals[reference].author
     if reference in conversation.commitments:
-        return conversation.side(conversation.commitments[reference].author)
+        return conversation.commitments[reference].author
     if reference in conversation.delegations:
         return conversation.delegations[reference].author
     return None

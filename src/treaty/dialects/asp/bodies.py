@@ -126,7 +126,9 @@ def _promises(body: Object) -> tuple[Promise, ...]:
     if stated is None:
         stated = (fields.obj_or(body, "terms") or {}).get("obligations")
     if isinstance(stated, dict):
-        pairs: list[tuple[str, Json]] = list(stated.items())
+        pairs: list[tuple[str, Json]] = [
+            (fields.ident({"role": role}, "role"), duty) for role, duty in stated.items()
+        ]
     elif isinstance(stated, list):
         pairs = [("", duty) for duty in stated]
     else:
@@ -153,9 +155,9 @@ def _escrow(body: Object) -> EscrowTerms | None:
     escrow = fields.obj_or(body, "escrow")
     if escrow is None:
         return None
-    currency = fields.text_or(escrow, "currency")
+    amount = {name: escrow[name] for name in ("amount", "currency") if name in escrow}
     return EscrowTerms(
-        money=money_from_json(escrow.get("amount"), currency),
+        money=money_from_json(amount, None),
         condition=fields.text(escrow, "releaseCondition"),
         payer=fields.agent_or(escrow, "payer"),
         payee=fields.agent_or(escrow, "payee"),
@@ -171,7 +173,7 @@ def _delegate(body: Object) -> Delegate:
         scope=fields.text(body, "scope"),
         authority=fields.text(body, "authority"),
         limits=fields.obj_or(body, "limits") or {},
-        expires_at_ms=fields.instant_or(body, "expiresAt"),
+        expires_at_ms=fields.instant(body, "expiresAt"),
         history=fields.flag(body, "history"),
     )
 
@@ -193,7 +195,7 @@ def _withdraw(body: Object) -> Withdraw:
 def _observe(body: Object) -> Observe:
     return Observe(
         subject=fields.text(body, "subject"),
-        data=fields.obj_or(body, "data") or {},
+        data=fields.obj(body, "data"),
         references=fields.idents(body, "references"),
     )
 

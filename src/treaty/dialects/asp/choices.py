@@ -21,6 +21,8 @@ SIGNING_PREFIX: Final = "asp/0.1 "
 SALT_BYTES: Final = 16
 """B3: random bytes in ``content.salt``, so that a withheld message cannot be guessed."""
 
+TURN_LEAST_MS: Final = 5_000
+"""B10: ``constraints.maxResponseTimeMs`` may not ask for less."""
 FRESHNESS_MS: Final = 60_000
 """B6: how far proof and timestamp may lie from the host's clock."""
 
@@ -70,6 +72,8 @@ TIMEOUTS: Final[Mapping[str, Bounds]] = MappingProxyType(
 """B10: ``terms.timeouts`` of the invitation."""
 DURATION: Final = Bounds(_HOUR, _SECOND, 366 * _DAY)
 """B10: ``terms.proposedDuration``."""
+ESCALATED_SUM_MS: Final = _DAY
+"""B9: what one party's escalations of a session may last in sum."""
 DISPUTE_WINDOW: Final = Bounds(_DAY, _HOUR, 30 * _DAY)
 """B13: ``disputeWindowMs`` of a COMMIT."""
 DEADLINE_LEAST_MS: Final = _MINUTE

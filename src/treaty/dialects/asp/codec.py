@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from treaty.dialects.asp.bodies import read_body
@@ -23,6 +24,7 @@ from treaty.dialects.asp.choices import (
     SALT_BYTES,
     SIGNING_PREFIX,
     TAG,
+    TURN_LEAST_MS,
 )
 from treaty.dialects.asp.messages import Envelope, Performative
 from treaty.errors import MisuseError, WireError, shown
@@ -33,6 +35,7 @@ from treaty.wire.canonical import Json, read_json
 from treaty.wire.digest import is_sha256_tag
 from treaty.wire.encoding import b64url_encode
 from treaty.wire.instants import format_instant
+from treaty.wire.money import decimal_number
 
 _VERSION: Final = re.compile(r"asp/0\.(0|[1-9][0-9]{0,3})", re.ASCII)
 _SIGNATURE: Final = re.compile(r"ed25519:[0-9a-f]{128}", re.ASCII)
@@ -41,8 +44,8 @@ _SIGNATURE: Final = re.compile(r"ed25519:[0-9a-f]{128}", re.ASCII)
 def decode(raw: bytes) -> Envelope:
     """Decode an in-session message (section 1.1, B1 to B3).
 
-    Raises ``WireError`` (``malformed``, ``too_large``, ``version_unsupported``,
-    ``unsupported_media_type``) and ``Refused`` (``currency_unsupported``).
+    Raises ``WireError`` (``malformed``, ``too_large``, ``version_unsupported``)
+    and ``Refused`` (``currency_unsupported``).
     """
     envelope = _decode(raw)
     if envelope.session_id is None or envelope.sequence is None or envelope.proof is None:
@@ -51,7 +54,7 @@ def decode(raw: bytes) -> Envelope:
 
 
 def decode_pre_session(raw: bytes) -> Envelope:
-    """Decode a registry QUERY or its INFORM: neither session, sequence nor proof (B8)."""
+    """Decode a registry QUERY or its INFORM: neither session nor sequence (B8)."""
     envelope = _decode(raw)
     if envelope.session_id is not None or envelope.sequence is not None:
         raise WireError("a message before a session carries no sessionId and no sequenceNumber")
@@ -81,8 +84,8 @@ def _decode(raw: bytes) -> Envelope:
         recipient=fields.agent_or(document, "recipient"),
         performative=performative,
         body=read_body(performative, body),
-        max_response_ms=fields.integer_or(constraints, "maxResponseTimeMs"),
-        required_trust=constraints.get("requiredTrustScore"),
+        max_response_ms=fields.integer_or(constraints, "maxResponseTimeMs", least=TURN_LEAST_MS),
+        required_trust=_required_trust(constraints),
         hash=_tag(integrity, "hash"),
         previous_hash=_tag(integrity, "previousHash"),
         signature=_signature(integrity),
@@ -108,8 +111,14 @@ def _body(document: Mapping[str, Json]) -> dict[str, Json]:
     content = fields.obj(document, "content")
     mime = fields.text(content, "mimeType")
     if mime not in MIMES_READ:
-        raise WireError(f"content.mimeType {shown(mime)} is not read", "unsupported_media_type")
+        # B1 has one reason for both; 415 is about the Content-Type of a request.
+        raise WireError(f"content.mimeType {shown(mime)} is not read", "version_unsupported")
     return fields.obj(content, "body")
+
+
+def _required_trust(constraints: Mapping[str, Json]) -> Decimal | None:
+    required = constraints.get("requiredTrustScore")
+    return None if required is None else decimal_number(required)
 
 
 def _tag(integrity: Mapping[str, Json], name: str) -> str:

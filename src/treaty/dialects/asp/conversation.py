@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -43,6 +44,16 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterInvitation:
+    """The terms on which the invitee would come; once accepted they are those in force."""
+
+    id: str
+    hash: str
+    terms: Mapping[str, Json]
+    valid_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """What the first message set for the whole session."""
 
@@ -54,11 +65,9 @@ class Invitation:
     duration_ms: int
     expires_ms: int
     authorities: tuple[str, ...]
-    required_trust: Json
-    counter_id: str | None = None
+    required_trust: Decimal | None
+    counter: CounterInvitation | None = None
     """The invitee's one counter-invitation (B9)."""
-    counter_hash: str | None = None
-    counter_terms: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Proposal:
     final: bool = False
     state: str = "open"
     """``open``, ``accepted``, ``rejected``, ``countered``, ``superseded``, ``withdrawn``."""
+    counters: str | None = None
+    """What it answers, when it was made by a COUNTER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,7 @@ class Delegation:
     hash: str
     target: str
     authority: str
+    expires_ms: int
     state: str = "open"
     """``open``, ``joined``, ``refused``, ``ended``."""
 
@@ -99,6 +111,8 @@ class Escalation:
     authority: str
     common: bool
     """True when both principals listed this authority (B9)."""
+    allowed_ms: int
+    """How long it may last; the other party's deadlines are moved by what it takes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,8 @@ class Closing:
     fulfilled: tuple[str, ...]
     counts: bool
     """False for an offer to end and for the silent party's CLOSE by timer."""
+    offers: bool = False
+    """True for an offer to end with commitments bound, which the other may take up (B9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +137,8 @@ class Conversation:
     inviter: str = ""
     invitee: str = ""
     participants: Mapping[str, Participant] = field(default_factory=_nothing)
+    former: Mapping[str, Participant] = field(default_factory=_nothing)
+    """Delegates that have left; who comes back goes on with its old numbers (B14)."""
     invitation: Invitation | None = None
     head: str = ZERO_TAG
     """Hash of the last message; what the next one must extend (B3)."""
@@ -135,6 +153,8 @@ class Conversation:
     commitments: Mapping[str, Commitment] = field(default_factory=_nothing)
     delegations: Mapping[str, Delegation] = field(default_factory=_nothing)
     escalation: Escalation | None = None
+    escalated_ms: Mapping[str, int] = field(default_factory=_nothing)
+    """Principal -> how long its escalations have lasted in sum (B9)."""
     agreed: str | None = None
     """The proposal accepted last."""
     closings: Mapping[str, Closing] = field(default_factory=_nothing)

@@ -8,21 +8,29 @@ out. Nothing here fires twice: a fired timer is no longer in ``deadlines`` of th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from treaty.core.commitment import (
     CommitmentState,
+    OrderKind,
     end,
     extend,
     next_due_ms,
     note_reserved,
     note_settled,
+    order,
     pass_time,
 )
 from treaty.core.log import HostFact
 from treaty.core.session import RETURN, enter
-from treaty.dialects.asp.choices import DISPUTE_WINDOW
-from treaty.dialects.asp.conversation import Closing, Conversation, with_commitment
-from treaty.dialects.asp.folding import conclude, stamp
+from treaty.dialects.asp.conversation import (
+    Closing,
+    Conversation,
+    with_commitment,
+    with_participant,
+    with_proposal,
+)
+from treaty.dialects.asp.folding import arrive, stamp
 from treaty.dialects.asp.machine import (
     AGREEING,
     CLOSED,
@@ -37,7 +45,8 @@ from treaty.dialects.asp.machine import (
     INVITED_COUNTERED,
     RULES,
 )
-from treaty.errors import WireError
+from treaty.errors import Refused, WireError, shown
+from treaty.identity.keys import read_public_key
 from treaty.wire import fields
 from treaty.wire.money import money_from_json
 
@@ -72,7 +81,9 @@ def _state_timers(conversation: Conversation) -> list[Deadline]:
     if state == AGREEING:
         return [_since_entered(conversation, "agreeing")]
     if state == ESCALATED:
-        return [_since_entered(conversation, "escalated")]
+        assert conversation.escalation is not None
+        allowed_ms = conversation.escalation.allowed_ms
+        return [Deadline("escalated", conversation.entered_ms + allowed_ms)]
     if state == CLOSING:
         return [_since_entered(conversation, "closing")]
     # No timer fails a session with a bound commitment.
@@ -101,7 +112,8 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
     """Fold what the host observed; an unknown kind of fact only moves the log on.
 
     ``entry`` is the hash of the signed fact. Raises ``WireError`` for a fact whose data is
-    not of its form.
+    not of its form, and ``Refused`` (``transition_invalid``) for a timer that is not due and an
+    escrow movement that nothing ordered.
     """
     moved = stamp(conversation, fact.at_ms, fact.position, entry)
     if fact.fact == "timer":
@@ -110,16 +122,26 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
         moved = _move_escrow(moved, fact)
     elif fact.fact == "outage":
         moved = _outage(moved, fact)
-    if moved.state != conversation.state:
-        moved = replace(moved, entered_ms=fact.at_ms)
-    return conclude(moved)
+    elif fact.fact == "revocation":
+        moved = _revoke(moved, fact)
+    return arrive(conversation, moved)
+
+
+_COMMITMENT: Final = "commitment:"
+_TIMERS: Final = frozenset(
+    ("invitation", "identity", "idle", "session", "agreeing", "escalated", "closing")
+)
 
 
 def _fire(conversation: Conversation, name: str) -> Conversation:
-    if name.startswith("commitment:"):
-        commitment = conversation.commitments.get(name.removeprefix("commitment:"))
-        if commitment is None:
-            raise WireError("a timer fired for a commitment that is not here")
+    if name not in _TIMERS and not name.startswith(_COMMITMENT):
+        return conversation
+    if not any(
+        one.name == name and one.due_ms <= conversation.at_ms for one in deadlines(conversation)
+    ):
+        raise Refused(f"no timer {shown(name)} is due", "transition_invalid")
+    if name.startswith(_COMMITMENT):
+        commitment = conversation.commitments[name.removeprefix(_COMMITMENT)]
         return with_commitment(conversation, pass_time(commitment, conversation.at_ms))
     if name in ("invitation", "identity"):
         return _enter(conversation, FAILED)
@@ -128,10 +150,8 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
     if name == "agreeing":
         return _expire_proposed(conversation)
     if name == "escalated":
-        return _enter(replace(conversation, escalation=None), RETURN)
-    if name == "closing":
-        return _close_silent(conversation)
-    return conversation
+        return _enter(conversation, RETURN)
+    return _close_silent(conversation)
 
 
 def _enter(conversation: Conversation, target: str) -> Conversation:
@@ -147,10 +167,9 @@ def _expire_proposed(conversation: Conversation) -> Conversation:
 
 def _close_silent(conversation: Conversation) -> Conversation:
     """The silent party's CLOSE, without rating and confirming nothing (B9)."""
-    silent = next((one for one in conversation.principals if one not in conversation.closings), "")
-    closing = Closing("expired", None, (), counts=False)
-    moved = replace(conversation, closings={**conversation.closings, silent: closing})
-    return _enter(moved, CLOSED)
+    silent = Closing("expired", None, (), counts=False)
+    closings = {**dict.fromkeys(conversation.principals, silent), **conversation.closings}
+    return _enter(replace(conversation, closings=closings), CLOSED)
 
 
 def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
@@ -159,16 +178,22 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
     if commitment is None or commitment.escrow is None:
         raise WireError("an escrow movement names a commitment with escrow")
     movement = fields.text(fact.data, "movement")
-    if movement == "reserve":
+    ordered = order(commitment)
+    if ordered is None or movement != ordered.kind.value:
+        raise Refused(f"no {shown(movement)} is due for {shown(name)}", "transition_invalid")
+    if ordered.kind is OrderKind.RESERVE:
         return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
-    posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
+    held = commitment.escrow.money
+    posted = money_from_json(fact.data.get("posted"), held.asset)
+    if not 0 <= posted.units <= held.units:
+        raise WireError(f"posted {posted.units} of {held.units} units")
     return with_commitment(conversation, note_settled(commitment, posted.units))
 
 
 def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
     """Add the host's outage to every deadline that was running in it (B10)."""
     gone_ms = fields.instant(fact.data, "to") - fields.instant(fact.data, "from")
-    if not 0 <= gone_ms <= DISPUTE_WINDOW.most_ms:
+    if gone_ms < 0:
         raise WireError("an outage has a beginning and a later end")
     moved = replace(
         conversation,
@@ -179,6 +204,22 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
     if moved.invitation is not None:
         expires = moved.invitation.expires_ms + gone_ms
         moved = replace(moved, invitation=replace(moved.invitation, expires_ms=expires))
+    # What was over before the outage stays over: the shift ends at the outage's end at the latest.
+    for proposal in moved.proposals.values():
+        if proposal.state == "open" and proposal.valid_until_ms is not None:
+            until_ms = proposal.valid_until_ms + gone_ms
+            moved = with_proposal(moved, replace(proposal, valid_until_ms=until_ms))
     for commitment in moved.live:
         moved = with_commitment(moved, extend(commitment, gone_ms))
     return moved
+
+
+def _revoke(conversation: Conversation, fact: HostFact) -> Conversation:
+    """A pinned key was revoked: its party is heard again once it shows the successor (B5, B9)."""
+    member = conversation.participants.get(fields.agent(fact.data, "agent"))
+    revoked = fields.ident(fact.data, "keyId")
+    if member is None or member.public_key is None:
+        return conversation
+    if read_public_key(member.public_key).key_id != revoked:
+        return conversation
+    return with_participant(conversation, replace(member, revoked=True))

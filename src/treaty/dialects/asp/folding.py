@@ -4,7 +4,7 @@ Folding never refuses on meaning (``rules.judge`` did that before the entry was 
 only raises ``Refused`` (``transition_invalid``) when the automaton has no such move, so that a
 verifier may fold a log it does not trust.
 
-After every entry ``_conclude`` ends the commitments that must end by it. What the clearing
+After every entry ``conclude`` ends the commitments that must end by it. What the clearing
 then has to do is read off with ``orders``.
 """
 
@@ -23,12 +23,11 @@ from treaty.core.commitment import (
     order,
 )
 from treaty.core.session import advance
-from treaty.dialects.asp.acts import act_of, claimed_commitment, standing
+from treaty.dialects.asp.acts import act_of, claimed_commitment, new_id, standing
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
     Delegation,
-    Escalation,
     Participant,
     Proposal,
     with_commitment,
@@ -36,7 +35,8 @@ from treaty.dialects.asp.conversation import (
     with_participant,
     with_proposal,
 )
-from treaty.dialects.asp.machine import CLOSED, INVITED_ACCEPTED, RULES
+from treaty.dialects.asp.escalations import begin_escalation, end_escalation
+from treaty.dialects.asp.machine import ESCALATED, RULES
 from treaty.dialects.asp.messages import (
     Accept,
     Close,
@@ -50,7 +50,7 @@ from treaty.dialects.asp.messages import (
     Reject,
     Withdraw,
 )
-from treaty.dialects.asp.terms import make_commitment, make_invitation
+from treaty.dialects.asp.terms import adopt, counter_invitation, make_commitment, make_invitation
 
 
 def fold_message(
@@ -74,14 +74,24 @@ def fold_message(
     moved = replace(conversation, session=session)
     moved = _count(moved, envelope, public_key)
     moved = _apply(moved, envelope, act, at_ms)
+    named = new_id(envelope.body)
     moved = replace(
         moved,
         head=envelope.hash,
         messages=moved.messages + 1,
         active_ms=at_ms,
-        entered_ms=at_ms if session.state != conversation.state else moved.entered_ms,
+        ids=moved.ids if named is None else moved.ids | {named},
     )
-    return conclude(stamp(moved, at_ms, position, entry))
+    return arrive(conversation, stamp(moved, at_ms, position, entry))
+
+
+def arrive(before: Conversation, moved: Conversation) -> Conversation:
+    """Note when a state was entered, end an escalation that was left, then ``conclude``."""
+    if moved.state != before.state:
+        if before.state == ESCALATED:
+            moved = end_escalation(moved, before.entered_ms, moved.at_ms)
+        moved = replace(moved, entered_ms=moved.at_ms)
+    return conclude(moved)
 
 
 def stamp(conversation: Conversation, at_ms: int, position: int, entry: str) -> Conversation:
@@ -121,8 +131,8 @@ def _apply(moved: Conversation, envelope: Envelope, act: str, at_ms: int) -> Con
     if isinstance(body, Withdraw):
         return _withdraw(moved, body, act)
     if isinstance(body, Commit):
-        moved = _use_id(moved, body.commitment_id)
-        return with_commitment(moved, make_commitment(envelope, body))
+        commitment = make_commitment(envelope, body, moved.side(envelope.sender))
+        return with_commitment(moved, commitment)
     if isinstance(body, Inform):
         return _inform(moved, envelope, body, act, at_ms)
     if isinstance(body, Delegate):
@@ -130,12 +140,8 @@ def _apply(moved: Conversation, envelope: Envelope, act: str, at_ms: int) -> Con
     if isinstance(body, Escalate):
         return _escalate(moved, envelope, body)
     if isinstance(body, Close):
-        return _close(moved, envelope, body, act, at_ms)
+        return _close(moved, moved.side(envelope.sender), body, act, at_ms)
     return moved
-
-
-def _use_id(conversation: Conversation, *ids: str) -> Conversation:
-    return replace(conversation, ids=conversation.ids.union(ids))
 
 
 def _open(moved: Conversation, envelope: Envelope, body: Propose, at_ms: int) -> Conversation:
@@ -143,12 +149,11 @@ def _open(moved: Conversation, envelope: Envelope, body: Propose, at_ms: int) ->
     assert envelope.session_id is not None
     moved = with_participant(moved, Participant(envelope.recipient, "invitee", envelope.recipient))
     return replace(
-        _use_id(moved, body.proposal_id),
+        moved,
         id=envelope.session_id,
         invitee=envelope.recipient,
         invitation=make_invitation(envelope, body, at_ms),
         started_ms=at_ms,
-        entered_ms=at_ms,
     )
 
 
@@ -156,26 +161,21 @@ def _propose(moved: Conversation, envelope: Envelope, body: Propose) -> Conversa
     """A new PROPOSE supersedes the sender's open ones and declines the counter it answers (B9)."""
     side = moved.side(envelope.sender)
     for old in tuple(moved.proposals.values()):
-        if old.state == "open":
-            fate = "superseded" if old.author == side else "rejected"
-            moved = with_proposal(moved, replace(old, state=fate))
+        if old.state == "open" and old.author == side:
+            moved = with_proposal(moved, replace(old, state="superseded"))
+        elif old.state == "open" and old.counters is not None:
+            moved = with_proposal(moved, replace(old, state="rejected"))
     proposal = Proposal(
         body.proposal_id, side, envelope.hash, body.subject, body.terms, body.valid_until_ms
     )
-    return with_proposal(_use_id(moved, body.proposal_id), proposal)
+    return with_proposal(moved, proposal)
 
 
 def _counter(moved: Conversation, envelope: Envelope, body: Counter, act: str) -> Conversation:
-    moved = _use_id(moved, body.counter_id)
     if act == "COUNTER/invitation":
         assert moved.invitation is not None
-        invitation = replace(
-            moved.invitation,
-            counter_id=body.counter_id,
-            counter_hash=envelope.hash,
-            counter_terms=body.terms,
-        )
-        return replace(moved, invitation=invitation)
+        counter = counter_invitation(envelope, body)
+        return replace(moved, invitation=replace(moved.invitation, counter=counter))
     if act == "COUNTER/commitment":
         moved = _end_proposed(moved, body.reference_id, CommitmentState.REJECTED)
     else:
@@ -189,6 +189,7 @@ def _counter(moved: Conversation, envelope: Envelope, body: Counter, act: str) -
         body.terms,
         body.valid_until_ms,
         body.final,
+        counters=body.reference_id,
     )
     return with_proposal(moved, proposal)
 
@@ -202,14 +203,21 @@ def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversa
         return with_commitment(moved, bind(moved.commitments[reference], at_ms))
     if act == "ACCEPT/delegation":
         return _join(moved, moved.delegations[reference])
-    assert moved.session.state == INVITED_ACCEPTED
-    return replace(moved, started_ms=at_ms)
+    invitation = moved.invitation
+    assert invitation is not None
+    if act == "ACCEPT/invitation-counter":
+        assert invitation.counter is not None
+        invitation = adopt(invitation, invitation.counter)
+    return replace(moved, invitation=invitation, started_ms=at_ms)
 
 
 def _join(moved: Conversation, delegation: Delegation) -> Conversation:
     moved = with_delegation(moved, replace(delegation, state="joined"))
-    member = Participant(delegation.target, delegation.authority, delegation.author)
-    return with_participant(moved, member)
+    target, role = delegation.target, delegation.authority
+    # Who comes back goes on counting where it stopped, under the key pinned then.
+    member = moved.former.get(target, Participant(target, role, delegation.author))
+    former = {uri: one for uri, one in moved.former.items() if uri != target}
+    return with_participant(replace(moved, former=former), replace(member, role=role))
 
 
 def _reject(moved: Conversation, body: Reject, act: str) -> Conversation:
@@ -231,11 +239,16 @@ def _withdraw(moved: Conversation, body: Withdraw, act: str) -> Conversation:
     if act == "WITHDRAW/commitment":
         return _end_proposed(moved, reference, CommitmentState.WITHDRAWN)
     if act == "WITHDRAW/delegation":
-        delegation = replace(moved.delegations[reference], state="ended")
-        moved = with_delegation(moved, delegation)
-        others = {k: v for k, v in moved.participants.items() if k != delegation.target}
-        return replace(moved, participants=others)
+        return _leave(moved, moved.delegations[reference])
     return moved
+
+
+def _leave(moved: Conversation, delegation: Delegation) -> Conversation:
+    left = moved.participants.get(delegation.target)
+    if delegation.state == "joined" and left is not None:
+        others = {uri: one for uri, one in moved.participants.items() if uri != left.uri}
+        moved = replace(moved, participants=others, former={**moved.former, left.uri: left})
+    return with_delegation(moved, replace(delegation, state="ended"))
 
 
 def _end_proposed(moved: Conversation, reference: str, state: CommitmentState) -> Conversation:
@@ -254,10 +267,12 @@ def _inform(
         return with_commitment(moved, change(commitment, side, at_ms))
     if act == "INFORM/identity" and moved.participants[envelope.sender].revoked:
         return _repin(moved, envelope.sender, body)
-    if act == "INFORM/resume":
-        return replace(moved, escalation=None)
     if act == "INFORM/abort":
-        return replace(moved, escalation=None, consent=True)
+        return replace(moved, consent=True)
+    if act.startswith("INFORM/abort-"):
+        assert moved.escalation is not None
+        cancelled = Close("cancelled", "", (), None, None, None, None)
+        return _close(moved, moved.escalation.author, cancelled, act, at_ms)
     return moved
 
 
@@ -275,31 +290,32 @@ def _delegate(moved: Conversation, envelope: Envelope, body: Delegate) -> Conver
         envelope.hash,
         body.target_agent,
         body.authority,
+        body.expires_at_ms,
     )
-    return with_delegation(_use_id(moved, body.delegation_id), delegation)
+    return with_delegation(moved, delegation)
 
 
 def _escalate(moved: Conversation, envelope: Envelope, body: Escalate) -> Conversation:
-    assert moved.invitation is not None
-    common = body.authority in moved.invitation.authorities
-    running = Escalation(body.escalation_id, moved.side(envelope.sender), body.authority, common)
-    moved = replace(_use_id(moved, body.escalation_id), escalation=running)
+    moved = begin_escalation(moved, moved.side(envelope.sender), body)
     if body.authority in moved.participants:
         return moved
     return with_participant(moved, Participant(body.authority, "authority", ""))
 
 
-def _close(
-    moved: Conversation, envelope: Envelope, body: Close, act: str, at_ms: int
-) -> Conversation:
+def _close(moved: Conversation, side: str, body: Close, act: str, at_ms: int) -> Conversation:
     """Record a CLOSE; naming a commitment fulfilled confirms it (B9, B13)."""
-    side = moved.side(envelope.sender)
-    closing = Closing(body.reason, body.peer_rating, body.commitments_fulfilled, counts=True)
+    offers = act in ("CLOSE/offer", "INFORM/abort-offer")
+    closing = Closing(
+        body.reason,
+        body.peer_rating,
+        body.commitments_fulfilled,
+        counts=not offers,
+        offers=offers,
+    )
     moved = replace(
         moved,
         closings={**moved.closings, side: closing},
-        consent=moved.consent or act == "CLOSE/consent",
-        escalation=None if moved.session.state == CLOSED else moved.escalation,
+        consent=moved.consent or act in ("CLOSE/consent", "INFORM/abort-consent"),
     )
     for name in body.commitments_fulfilled:
         commitment = moved.commitments.get(name)
@@ -309,7 +325,14 @@ def _close(
 
 
 def conclude(conversation: Conversation) -> Conversation:
-    """End every bound commitment that must end now (B13's table)."""
+    """End every commitment that must end now (B13's table).
+
+    One that is still only proposed when the session is over can no longer bind.
+    """
+    for commitment in conversation.commitments.values():
+        if conversation.ended and commitment.state is CommitmentState.PROPOSED:
+            expired = end(commitment, CommitmentState.EXPIRED)
+            conversation = with_commitment(conversation, expired)
     for commitment in conversation.live:
         state = ending(
             commitment,

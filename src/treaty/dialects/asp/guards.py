@@ -18,6 +18,7 @@ from treaty.dialects.asp.choices import (
     PARTICIPANTS_MAX,
 )
 from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.escalations import allowance_ms
 from treaty.dialects.asp.messages import (
     Accept,
     Commit,
@@ -30,14 +31,15 @@ from treaty.dialects.asp.messages import (
     Reject,
     Withdraw,
 )
-from treaty.dialects.asp.terms import contains, make_commitment, make_invitation
+from treaty.dialects.asp.terms import (
+    contains,
+    counter_invitation,
+    make_commitment,
+    make_invitation,
+)
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
-
-
-def _new_id(conversation: Conversation, name: str) -> None:
-    if name in conversation.ids:
-        raise Refused(f"the id {shown(name)} is already used in this session", "duplicate")
+from treaty.wire.fields import ident
 
 
 def invited(_conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
@@ -53,19 +55,37 @@ def invited(_conversation: Conversation, envelope: Envelope, at_ms: int) -> None
 
 
 def accepted_invitation(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
-    """The invitation has not expired; an expected hash agrees; a counter's id is new."""
+    """The invitation has not expired, and is the one the sender means."""
     invitation = conversation.invitation
     assert invitation is not None
     if at_ms >= invitation.expires_ms:
         raise Refused("the invitation has expired", "proposal_expired")
+    if isinstance(envelope.body, Accept):
+        _same_hash(envelope.body, invitation.hash)
+
+
+def countered_invitation(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    """An invitation is countered once, in time, with lawful terms (B9)."""
+    accepted_invitation(conversation, envelope, at_ms)
+    proposed(conversation, envelope, at_ms)
     body = envelope.body
-    if isinstance(body, Counter):
-        _new_id(conversation, body.counter_id)
-        if invitation.counter_id is not None:
-            raise Refused("an invitation is countered once", "transition_invalid")
-    if isinstance(body, Accept):
-        meant = invitation.hash if body.reference_id == invitation.id else invitation.counter_hash
-        _same_hash(body, meant)
+    assert isinstance(body, Counter)
+    assert conversation.invitation is not None
+    if conversation.invitation.counter is not None:
+        raise Refused("an invitation is countered once", "transition_invalid")
+    counter_invitation(envelope, body)
+
+
+def accepted_counter(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    """Neither the invitation nor its counter has expired; the counter is the one meant."""
+    invitation, body = conversation.invitation, envelope.body
+    assert invitation is not None
+    assert invitation.counter is not None
+    assert isinstance(body, Accept)
+    until = invitation.counter.valid_until_ms
+    if at_ms >= invitation.expires_ms or (until is not None and at_ms >= until):
+        raise Refused("the invitation has expired", "proposal_expired")
+    _same_hash(body, invitation.counter.hash)
 
 
 def _same_hash(body: Accept, meant: str | None) -> None:
@@ -76,14 +96,12 @@ def _same_hash(body: Accept, meant: str | None) -> None:
         )
 
 
-def proposed(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
-    """A proposal has a new id and is not void already."""
+def proposed(_conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    """A proposal is not void already."""
     body = envelope.body
     assert isinstance(body, Propose | Counter)
-    name = body.proposal_id if isinstance(body, Propose) else body.counter_id
-    _new_id(conversation, name)
     if body.valid_until_ms is not None and body.valid_until_ms <= at_ms:
-        raise Refused(f"{shown(name)} was void before it arrived", "proposal_expired")
+        raise Refused("the proposal was void before it arrived", "proposal_expired")
 
 
 def accepted_proposal(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
@@ -116,8 +134,7 @@ def committed(conversation: Conversation, envelope: Envelope, at_ms: int) -> Non
     """A COMMIT binds participants to lawful obligations and a lawful escrow (B13)."""
     body = envelope.body
     assert isinstance(body, Commit)
-    _new_id(conversation, body.commitment_id)
-    commitment = make_commitment(envelope, body)
+    commitment = make_commitment(envelope, body, conversation.side(envelope.sender))
     for duty in commitment.obligations:
         if duty.party not in conversation.principals:
             _invalid(f"{duty.party} is no principal of this session")
@@ -168,7 +185,7 @@ def _check_terms(conversation: Conversation, body: Commit) -> None:
 def accepted_commitment(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
     """The commitment is still only proposed, and is the one the sender means."""
     body = envelope.body
-    assert isinstance(body, Accept | Reject | Withdraw)
+    assert isinstance(body, Accept | Reject | Counter | Withdraw)
     commitment = conversation.commitments[body.reference_id]
     if commitment.state is not CommitmentState.PROPOSED:
         raise Refused(f"{shown(commitment.id)} is {commitment.state.value}", "transition_invalid")
@@ -204,9 +221,12 @@ def identified(conversation: Conversation, envelope: Envelope, _at_ms: int) -> N
     if card.get("uri") != envelope.sender:
         raise Refused("the card names another agent", "unauthorized")
     shown_key = read_public_key(card.get("publicKey"))
-    if member.revoked or member.public_key is None:
+    if member.public_key is None:
         return
-    if shown_key != read_public_key(member.public_key):
+    same = shown_key == read_public_key(member.public_key)
+    if member.revoked and same:
+        raise Refused("the card shows the key that was revoked", "key_revoked")
+    if not member.revoked and not same:
         raise Refused("the card shows another key than the one that signs here", "unauthorized")
 
 
@@ -214,25 +234,32 @@ def delegated(conversation: Conversation, envelope: Envelope, at_ms: int) -> Non
     """A delegate is a stranger so far, of a known authority, and there is room (B14)."""
     body = envelope.body
     assert isinstance(body, Delegate)
-    _new_id(conversation, body.delegation_id)
     if body.authority not in ("advisory", "binding"):
         raise WireError(f"authority is advisory or binding, not {shown(body.authority)}")
-    if body.target_agent in conversation.participants:
-        raise Refused(f"{body.target_agent} is in this session already", "duplicate")
-    if body.expires_at_ms is not None and body.expires_at_ms <= at_ms:
-        raise Refused("the delegation has lapsed before it arrived", "proposal_expired")
     side = conversation.side(envelope.sender)
+    former = conversation.former.get(body.target_agent)
+    if body.target_agent in conversation.participants or (former and former.side != side):
+        raise Refused(f"{body.target_agent} is or was in this session", "duplicate")
+    if body.expires_at_ms <= at_ms:
+        raise Refused("the delegation has lapsed before it arrived", "proposal_expired")
     own = [
         one
         for one in conversation.delegations.values()
         if one.author == side and one.state in ("open", "joined")
     ]
-    if len(own) >= DELEGATES_MAX or len(conversation.participants) >= PARTICIPANTS_MAX:
-        raise Refused("no further delegate can join this session", "session_full")
+    if len(own) >= DELEGATES_MAX:
+        raise Refused("one party has no more delegates than that", "session_full")
+    _check_seat(conversation, body.target_agent)
 
 
-def accepted_delegation(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
-    """The delegation is still open, and is the one the sender means."""
+def _check_seat(conversation: Conversation, newcomer: str) -> None:
+    present = conversation.participants
+    if newcomer not in present and len(present) >= PARTICIPANTS_MAX:
+        raise Refused(f"a session has at most {PARTICIPANTS_MAX} participants", "session_full")
+
+
+def accepted_delegation(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    """The delegation is still open, is the one the sender means, and there is room (B14)."""
     body = envelope.body
     assert isinstance(body, Accept | Reject)
     delegation = conversation.delegations[body.reference_id]
@@ -240,14 +267,31 @@ def accepted_delegation(conversation: Conversation, envelope: Envelope, _at_ms: 
         raise Refused(f"{shown(delegation.id)} is {delegation.state}", "transition_invalid")
     if isinstance(body, Accept):
         _same_hash(body, delegation.hash)
+        if at_ms >= delegation.expires_ms:
+            raise Refused(f"{shown(delegation.id)} has lapsed", "proposal_expired")
+        if delegation.target in conversation.participants:
+            raise Refused(f"{delegation.target} is in this session already", "duplicate")
+        _check_seat(conversation, delegation.target)
 
 
 def escalated(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
-    """One running escalation per session, to an authority that is nobody's adversary (B9)."""
+    """One running escalation per session, to an authority that is on nobody's side (B9)."""
     body = envelope.body
     assert isinstance(body, Escalate)
-    _new_id(conversation, body.escalation_id)
     if conversation.escalation is not None:
         raise Refused("an escalation is already running", "transition_invalid")
-    if body.authority == conversation.other(conversation.side(envelope.sender)):
-        raise Refused("the other party cannot be the authority", "authority_missing")
+    if conversation.side(body.authority):
+        raise Refused(f"{body.authority} is a party, and no authority", "authority_missing")
+    if not allowance_ms(conversation, conversation.side(envelope.sender)):
+        raise Refused("this party's escalations have taken their day", "transition_invalid")
+    _check_seat(conversation, body.authority)
+
+
+def resolved(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
+    """A resolution names the escalation that is running (B11)."""
+    body = envelope.body
+    assert isinstance(body, Inform)
+    name = ident(body.data, "escalationId")
+    assert conversation.escalation is not None
+    if name != conversation.escalation.id:
+        raise Refused(f"no escalation called {shown(name)} is running", "reference_unknown")

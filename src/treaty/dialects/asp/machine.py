@@ -62,12 +62,14 @@ _INVITING = [
         (INVITED, INVITED_COUNTERED, INVITED_ACCEPTED), "inviter", "WITHDRAW/invitation", FAILED
     ),
     *_rows(INVITED_ACCEPTED, "principal", "INFORM/identity", INTRODUCED, joint=True),
-    *_rows(INTRODUCED, "principal", "PROPOSE/proposal QUERY INFORM OBSERVE", CONVERSING),
+    *_rows(
+        INTRODUCED, "principal", "PROPOSE/proposal QUERY INFORM INFORM/identity OBSERVE", CONVERSING
+    ),
 ]
 
 _TALKING = [
     *_rows(CONVERSING, "party", "PROPOSE/proposal INFORM QUERY CLARIFY OBSERVE", STAY),
-    *_rows(CONVERSING, "principal", "INFORM/identity", STAY),
+    *_rows((CONVERSING, AGREEING), "party", "INFORM/identity", STAY),
     *_rows(EXECUTING, "party", "PROPOSE/proposal INFORM INFORM/claim QUERY CLARIFY OBSERVE", STAY),
     *_rows((CONVERSING, EXECUTING), "other", "COUNTER/proposal", STAY),
     *_rows((CONVERSING, EXECUTING), "other", "ACCEPT/proposal REJECT/proposal", STAY),
@@ -80,6 +82,7 @@ _DELEGATING = [
     *_rows((CONVERSING, EXECUTING), "author", "WITHDRAW/delegation", STAY),
     *_rows((CONVERSING, EXECUTING), "delegate", "INFORM/identity", STAY),
     *_rows((CONVERSING, AGREEING, EXECUTING), "advisory", "INFORM QUERY OBSERVE CLARIFY", STAY),
+    *_rows(AGREEING, "advisory", "INFORM/identity", STAY),
 ]
 
 _COMMITTING = [
@@ -93,7 +96,10 @@ _COMMITTING = [
 _ESCALATING = [
     *_rows((CONVERSING, AGREEING, EXECUTING), "principal", "ESCALATE", ESCALATED),
     *_rows(ESCALATED, "authority", "INFORM/resume", RETURN),
-    *_rows(ESCALATED, "authority", "INFORM/abort", CLOSED),
+    *_rows(ESCALATED, "authority", "INFORM/abort INFORM/abort-consent", CLOSED),
+    # An authority of one side only speaks for that side: its abort is a CLOSE cancelled.
+    *_rows(ESCALATED, "authority", "INFORM/abort-end", CLOSING),
+    *_rows(ESCALATED, "authority", "INFORM/abort-offer", RETURN),
     # "ESCALATED never blocks INFORM progress/result/error, CLOSE or a dispute."
     *_rows(ESCALATED, "party", "INFORM/claim INFORM/report", STAY),
     *_rows(ESCALATED, "principal", "CLOSE", CLOSING),
@@ -138,5 +144,6 @@ def wire_state(state: str, returns: tuple[str, ...]) -> str:
     if state in (INVITED_COUNTERED, INVITED_ACCEPTED):
         return INVITED
     if state == CLOSING:
-        return returns[-1] if returns else EXECUTING
+        # Closing ends an escalation; what shows is the state it came from.
+        return next((one for one in reversed(returns) if one != ESCALATED), EXECUTING)
     return state

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from treaty.wire.canonical import Json
@@ -158,7 +159,7 @@ class Delegate:
     scope: str
     authority: str
     limits: Mapping[str, Json]
-    expires_at_ms: int | None
+    expires_at_ms: int
     history: bool
 
 
@@ -228,7 +229,8 @@ class Envelope:
     performative: Performative
     body: Body
     max_response_ms: int | None
-    required_trust: Json
+    required_trust: Decimal | None
+    """``constraints.requiredTrustScore``."""
     hash: str
     previous_hash: str
     signature: str

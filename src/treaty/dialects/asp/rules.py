@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from treaty.core.levels import ceiling_units
 from treaty.core.session import permitted
-from treaty.dialects.asp.acts import act_of, standing
+from treaty.dialects.asp.acts import act_of, new_id, standing
 from treaty.dialects.asp.choices import (
     CLOSE_REASONS,
     FRESHNESS_MS,
@@ -28,28 +28,31 @@ from treaty.dialects.asp.choices import (
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.guards import (
     accepted_commitment,
+    accepted_counter,
     accepted_delegation,
     accepted_invitation,
     accepted_proposal,
     claimed,
     committed,
+    countered_invitation,
     delegated,
     escalated,
     identified,
     invited,
     proposed,
+    resolved,
     withdrawn,
 )
 from treaty.dialects.asp.machine import RULES
-from treaty.dialects.asp.messages import Close, Commit, Counter, Envelope, Inform
+from treaty.dialects.asp.messages import Close, Commit, Envelope, Inform
 from treaty.dialects.asp.terms import make_commitment
 from treaty.errors import Refused, SignatureError, shown
 from treaty.identity.dpop import MessageBinding, check_message_proof
 from treaty.identity.envelopes import open_envelope
-from treaty.identity.keys import ProofKey, PublicKey
+from treaty.identity.keys import ProofKey, PublicKey, read_public_key
 from treaty.identity.verified import Verified
+from treaty.wire import fields
 from treaty.wire.canonical import Json
-from treaty.wire.money import decimal_number
 
 
 class StandingView(Protocol):
@@ -85,7 +88,8 @@ def authenticate(
     ``base_url`` is the host's public URL; ``proof_key`` the card's own key for proofs, where it
     has one. Recipients and verifiers give the receipt's time as
     ``received_at_ms``, the host its clock. Raises ``SignatureError`` (``hash_mismatch``,
-    ``signature_invalid``, ``proof_invalid``).
+    ``signature_invalid``, ``proof_invalid``), or ``Refused`` (``unauthorized``) for an identity
+    INFORM that shows another key.
     """
     # (1) The hash is of what was received, the signature over it (B3, B4).
     verified = open_envelope(envelope.document, key, prefix=SIGNING_PREFIX)
@@ -97,20 +101,39 @@ def authenticate(
             "proof_invalid",
         )
     # (3) The proof binds this message to this place in this session (B6).
-    assert envelope.session_id is not None
-    assert envelope.sequence is not None
     assert envelope.proof is not None
-    binding = MessageBinding(
-        message_id=envelope.message_id,
-        session=envelope.session_id,
+    check_message_proof(
+        envelope.proof,
+        proof_key or key,
+        _binding(envelope, base_url),
+        received_at_ms,
+        window_ms=FRESHNESS_MS,
+    )
+    # (4) A card shown in the session shows the key that signs here (B5).
+    _check_shown_key(envelope, key)
+    return verified
+
+
+def _binding(envelope: Envelope, base_url: str) -> MessageBinding:
+    """What the proof must name: ids as the sender spelled them, since UUIDs may be upper case."""
+    assert envelope.sequence is not None
+    session = fields.text(envelope.document, "sessionId")
+    return MessageBinding(
+        message_id=fields.text(envelope.document, "messageId"),
+        session=session,
         sequence=envelope.sequence,
         previous_hash=envelope.previous_hash,
-        htu=messages_url(base_url, envelope.session_id),
+        htu=messages_url(base_url, session),
     )
-    check_message_proof(
-        envelope.proof, proof_key or key, binding, received_at_ms, window_ms=FRESHNESS_MS
-    )
-    return verified
+
+
+def _check_shown_key(envelope: Envelope, key: PublicKey) -> None:
+    body = envelope.body
+    if not isinstance(body, Inform) or body.inform_type != "identity":
+        return
+    card = body.data.get("agentCard")
+    if isinstance(card, dict) and read_public_key(card.get("publicKey")) != key:
+        raise Refused("the card shows another key than the one that signs here", "unauthorized")
 
 
 def messages_url(base_url: str, session_id: str) -> str:
@@ -126,11 +149,13 @@ def judge(
     ``context`` is given by the host; without it (a participant, a verifier) the questions that
     need trust levels are left to the host. Raises ``Refused``; nothing has changed then.
     """
-    # (1) It extends the chain by exactly one, for the session and for its sender (B7).
+    # (1) A participant of this session speaks; nobody else learns where it stands (B7).
+    _check_member(conversation, envelope)
+    # (2) It extends the chain by exactly one, for the session and for its sender (B7).
     check_order(conversation, envelope)
-    # (2) There is room left (B18).
+    # (3) There is room left (B18).
     _check_room(conversation, envelope)
-    # (3) The automaton knows such a move for such a sender (B9).
+    # (4) The automaton knows such a move for such a sender (B9).
     act = act_of(conversation, envelope)
     words = standing(conversation, envelope, act)
     move = permitted(RULES, conversation.session, act, words)
@@ -141,15 +166,34 @@ def judge(
             "transition_invalid",
             data={"state": conversation.wire_state},
         )
-    # (4) After the other's final offer there is only yes, no, or goodbye (B9).
-    _check_final(conversation, envelope, act)
-    # (5) What it says fits what was said before.
+    # (5) After the other's final offer there is only yes, no, or goodbye (B9).
+    _check_final(conversation, envelope, at_ms)
+    # (6) A new thing has a new name (B2).
+    name = new_id(envelope.body)
+    if name in conversation.ids:
+        raise Refused(f"the id {shown(name)} is already used in this session", "duplicate")
+    # (7) What it says fits what was said before.
     guard = GUARDS.get(act)
     if guard is not None:
         guard(conversation, envelope, at_ms)
     if context is not None:
         _check_trust(conversation, envelope, act, context)
     return act
+
+
+def _check_member(conversation: Conversation, envelope: Envelope) -> None:
+    """Only participants are told about a session, and a revoked key says nothing more (B5, B7)."""
+    if not conversation.id:
+        return
+    member = conversation.participants.get(envelope.sender)
+    if member is None or envelope.session_id != conversation.id:
+        raise Refused("no session of yours has this id", "unknown_session")
+    body = envelope.body
+    renews = isinstance(body, Inform) and body.inform_type == "identity"
+    if member.revoked and not renews:
+        raise Refused(
+            f"the key of {envelope.sender} was revoked: show its successor first", "key_revoked"
+        )
 
 
 def check_order(conversation: Conversation, envelope: Envelope) -> None:
@@ -180,9 +224,8 @@ def _check_room(conversation: Conversation, envelope: Envelope) -> None:
     member = conversation.participants.get(envelope.sender)
     if member is None:
         return
-    used = sum(
-        one.messages for one in conversation.participants.values() if one.side == member.side
-    )
+    everyone = (*conversation.participants.values(), *conversation.former.values())
+    used = sum(one.messages for one in everyone if one.side == member.side)
     quota = MESSAGES_MAX // 2
     if used >= quota or (used >= quota - MESSAGES_KEPT and not _last_words(envelope)):
         raise Refused(
@@ -199,29 +242,29 @@ def _last_words(envelope: Envelope) -> bool:
     return envelope.performative.value in LAST_WORDS
 
 
-_AFTER_FINAL: Final = frozenset(("ACCEPT/proposal", "REJECT/proposal"))
+# INFORM as well: what is bound goes on being performed and reported.
+_AFTER_FINAL: Final = frozenset(("ACCEPT", "REJECT", "CLOSE", "INFORM"))
 
 
-def _check_final(conversation: Conversation, envelope: Envelope, act: str) -> None:
+def _check_final(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    if envelope.performative.value in _AFTER_FINAL:
+        return
     side = conversation.side(envelope.sender)
-    finals = [
-        one
-        for one in conversation.proposals.values()
-        if one.final and one.state == "open" and one.author != side
-    ]
-    if finals and act.split("/")[0] in _NEGOTIATING and act not in _AFTER_FINAL:
-        raise Refused(
-            f"{finals[0].id} is final: accept it, reject it, or close", "transition_invalid"
-        )
-
-
-_NEGOTIATING: Final = frozenset(("PROPOSE", "COUNTER", "COMMIT", "ACCEPT", "REJECT"))
+    for one in conversation.proposals.values():
+        is_void = one.valid_until_ms is not None and at_ms >= one.valid_until_ms
+        if one.final and one.state == "open" and one.author != side and not is_void:
+            raise Refused(
+                f"{shown(one.id)} is final: accept it, reject it, or close", "transition_invalid"
+            )
 
 
 def _closed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
     """A CLOSE names a known reason, the right head and count, and commitments of this session."""
     body = envelope.body
     assert isinstance(body, Close)
+    # "Each party may replace its own CLOSE until both are in."
+    if conversation.ended and sum(one.counts for one in conversation.closings.values()) == 2:
+        raise Refused("both parties have closed this session", "transition_invalid")
     if body.reason not in CLOSE_REASONS:
         raise Refused(
             f"a CLOSE is completed, cancelled, failed or expired, not {shown(body.reason)}",
@@ -254,10 +297,12 @@ def _check_performed(conversation: Conversation) -> None:
 
 def _countered(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
     proposed(conversation, envelope, at_ms)
-    body = envelope.body
-    assert isinstance(body, Counter)
-    if body.reference_id in conversation.proposals:
-        accepted_proposal(conversation, envelope, at_ms)
+    accepted_proposal(conversation, envelope, at_ms)
+
+
+def _countered_commitment(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    proposed(conversation, envelope, at_ms)
+    accepted_commitment(conversation, envelope, at_ms)
 
 
 Guard = Callable[[Conversation, Envelope, int], None]
@@ -266,11 +311,11 @@ GUARDS: Final[Mapping[str, Guard]] = MappingProxyType(
     {
         "PROPOSE/invitation": invited,
         "PROPOSE/proposal": proposed,
-        "COUNTER/invitation": accepted_invitation,
+        "COUNTER/invitation": countered_invitation,
         "COUNTER/proposal": _countered,
-        "COUNTER/commitment": proposed,
+        "COUNTER/commitment": _countered_commitment,
         "ACCEPT/invitation": accepted_invitation,
-        "ACCEPT/invitation-counter": accepted_invitation,
+        "ACCEPT/invitation-counter": accepted_counter,
         "REJECT/invitation": accepted_invitation,
         "ACCEPT/proposal": accepted_proposal,
         "REJECT/proposal": accepted_proposal,
@@ -286,6 +331,11 @@ GUARDS: Final[Mapping[str, Guard]] = MappingProxyType(
         "ESCALATE": escalated,
         "INFORM/identity": identified,
         "INFORM/claim": claimed,
+        "INFORM/resume": resolved,
+        "INFORM/abort": resolved,
+        "INFORM/abort-end": resolved,
+        "INFORM/abort-offer": resolved,
+        "INFORM/abort-consent": resolved,
         "CLOSE": _closed,
         "CLOSE/offer": _closed,
         "CLOSE/consent": _closed,
@@ -298,17 +348,16 @@ def _check_trust(
     conversation: Conversation, envelope: Envelope, act: str, context: Context
 ) -> None:
     """Trust questions only the host can answer: required score, ceiling (B9, B17)."""
-    if act == "ACCEPT/invitation" and conversation.invitation is not None:
+    if act in ("ACCEPT/invitation", "COUNTER/invitation"):
+        assert conversation.invitation is not None
         _check_required(conversation.invitation.required_trust, envelope.sender, context)
     if act == "COMMIT":
         check_ceiling(envelope, context)
 
 
-def _check_required(required: object, sender: str, context: Context) -> None:
-    if isinstance(required, bool) or not isinstance(required, int | float):
-        return
+def _check_required(required: Decimal | None, sender: str, context: Context) -> None:
     score = context.standing(sender).score
-    if score < decimal_number(required):
+    if required is not None and score < required:
         raise Refused(
             f"the invitation asks for a trust score of {required}, {sender} has {score}",
             "insufficient_trust_score",
@@ -322,7 +371,7 @@ def check_ceiling(envelope: Envelope, context: Context) -> None:
     """
     body = envelope.body
     assert isinstance(body, Commit)
-    escrow = make_commitment(envelope, body).escrow
+    escrow = make_commitment(envelope, body, envelope.sender).escrow
     if escrow is None:
         return
     for party in (escrow.payer, escrow.payee):

@@ -7,33 +7,58 @@ first). Reading clamps nothing: values outside their bounds are refused with ``m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from treaty.core.commitment import Commitment, Escrow, Method, Obligation
 from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, TIMEOUTS, Bounds
-from treaty.dialects.asp.conversation import Invitation
-from treaty.dialects.asp.messages import Commit, Envelope, Promise, Propose
+from treaty.dialects.asp.conversation import CounterInvitation, Invitation
+from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
 from treaty.errors import Refused, shown
 from treaty.wire import fields
-from treaty.wire.canonical import Json
+from treaty.wire.canonical import Json, canonical
 
 _MACHINE: Final = frozenset((Method.METRIC_QUERY, Method.HEALTH_CHECK, Method.EVIDENCE))
 
 
 def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
     """Read what an invitation sets (B7, B10). Raises ``WireError``."""
-    timeouts = read_timeouts(body.terms)
+    timeouts, duration_ms, authorities = _settings(body.terms)
     return Invitation(
         id=body.proposal_id,
         hash=envelope.hash,
         subject=body.subject,
         terms=body.terms,
         timeouts=timeouts,
-        duration_ms=_bounded(body.terms, "proposedDuration", DURATION),
+        duration_ms=duration_ms,
         expires_ms=_invitation_expiry(envelope, body, at_ms, timeouts["invitationMs"]),
-        authorities=read_authorities(body.terms),
+        authorities=authorities,
         required_trust=envelope.required_trust,
     )
+
+
+def counter_invitation(envelope: Envelope, body: Counter) -> CounterInvitation:
+    """Read the terms on which the invitee would come (B9). Raises ``WireError``."""
+    _settings(body.terms)
+    return CounterInvitation(body.counter_id, envelope.hash, body.terms, body.valid_until_ms)
+
+
+def adopt(invitation: Invitation, counter: CounterInvitation) -> Invitation:
+    """Put the accepted counter's terms in force."""
+    timeouts, duration_ms, authorities = _settings(counter.terms)
+    return replace(
+        invitation,
+        terms=counter.terms,
+        timeouts=timeouts,
+        duration_ms=duration_ms,
+        authorities=authorities,
+    )
+
+
+def _settings(terms: Mapping[str, Json]) -> tuple[dict[str, int], int, tuple[str, ...]]:
+    """Timeouts, duration and common authorities of a session, each within its bounds."""
+    duration_ms = _bounded(terms, "proposedDuration", DURATION)
+    return read_timeouts(terms), duration_ms, read_authorities(terms)
 
 
 def read_timeouts(terms: Mapping[str, Json]) -> dict[str, int]:
@@ -66,8 +91,11 @@ def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def make_commitment(envelope: Envelope, body: Commit) -> Commitment:
-    """Read a commitment (B13). Raises ``Refused`` (``commitment_invalid``)."""
+def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment:
+    """Read a commitment proposed on the side of ``author`` (B13).
+
+    Raises ``Refused`` (``commitment_invalid``).
+    """
     escrow = _escrow(body)
     window = body.dispute_window_ms
     if window is None:
@@ -76,7 +104,7 @@ def make_commitment(envelope: Envelope, body: Commit) -> Commitment:
         raise Refused(f"disputeWindowMs {window} is not 1 h to 30 d", "commitment_invalid")
     return Commitment(
         id=body.commitment_id,
-        author=envelope.sender,
+        author=author,
         hash=envelope.hash,
         obligations=tuple(_obligation(promise) for promise in body.obligations),
         escrow=escrow,
@@ -128,6 +156,5 @@ def contains(whole: Json, part: Json) -> bool:
         if not isinstance(whole, dict):
             return False
         return all(name in whole and contains(whole[name], value) for name, value in part.items())
-    if isinstance(part, bool) or isinstance(whole, bool):
-        return part is whole
-    return part == whole
+    # Canonical bytes, because Python finds 1 equal to true, also deep inside a list.
+    return canonical(part) == canonical(whole)
