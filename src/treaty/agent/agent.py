@@ -16,7 +16,7 @@ from treaty.agent.copies import Copies
 from treaty.agent.copy import Known, VerifiedCopy
 from treaty.agent.deal import Deal
 from treaty.agent.line import Line, Voice
-from treaty.agent.ports import NodeClient
+from treaty.agent.ports import LogItem, NodeClient
 from treaty.dialects.asp.choices import SIGNING_PREFIX
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
@@ -87,6 +87,8 @@ class Agent:
         self.node: dict[str, Json] = {}
         self._host: PublicKey | None = None
         self._deals: dict[str, Deal] = {}
+        self.watchers: list[Callable[[str, LogItem], None]] = []
+        """Told of every entry this agent has verified, as it comes: (session, entry)."""
         org = self.profile.org_id or uri.split("/")[2]
         self._voice = Voice(uri, org, signer, clock, entropy)
 
@@ -297,13 +299,18 @@ class Agent:
             self._voice,
             self.client,
             copy,
-            keep=self.copies.keep,
+            keep=self._keep,
             trust_score=self.card.get("trustScore", 0),
         )
         deal = Deal(line)
         deal.discovery = tuple(discovery)
         self._deals[session] = deal
         return deal
+
+    def _keep(self, session: str, item: LogItem) -> None:
+        self.copies.keep(session, item)
+        for watcher in self.watchers:
+            watcher(session, item)
 
     async def join(self, session: str, inviter: str) -> Deal:
         """Take part in a session one was invited to; follows its log from the beginning."""

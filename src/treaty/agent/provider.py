@@ -45,6 +45,7 @@ SESSIONS_MAX: Final = 1_024
 Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
 Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
 Welcome = Callable[[Deal], bool | Awaitable[bool]]
+End = Callable[[Deal], None | Awaitable[None]]
 
 
 class Provider(Protocol):
@@ -63,6 +64,9 @@ class Provider(Protocol):
 
     def rate(self, deal: Deal) -> int | None:
         """Rate the buyer, 1 to 5, or not."""
+
+    def ended(self, deal: Deal) -> None | Awaitable[None]:
+        """Clean up: the session is over, whichever way."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,7 @@ class Service:
     _negotiate: Negotiate | None = None
     _fulfil: Fulfil | None = None
     _welcome: Welcome | None = None
+    _end: End | None = None
 
     def negotiates(self, function: Negotiate) -> Negotiate:
         """Decorator: answer proposals with this function instead of the policy."""
@@ -98,6 +103,15 @@ class Service:
         """Decorator: decide with this function which invitations to take."""
         self._welcome = function
         return function
+
+    def ends(self, function: End) -> End:
+        """Decorator: clean up with this function when a session is over."""
+        self._end = function
+        return function
+
+    def ended(self, deal: Deal) -> None | Awaitable[None]:
+        """Clean up with the function given."""
+        return self._end(deal) if self._end else None
 
     def welcome(self, deal: Deal) -> bool | Awaitable[bool]:
         """Take every invitation, unless told otherwise."""
@@ -216,6 +230,7 @@ async def _run(agent: Agent, provider: Provider, deal: Deal) -> None:
         # This session cannot go on; its copy stays, and the others are not disturbed.
         return
     finally:
+        await _settled(provider.ended(deal))
         await agent.copies.flush()
         await agent.forget(deal)
 
