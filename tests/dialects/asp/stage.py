@@ -441,7 +441,7 @@ class Stage:
             "targetAgent": URIS.get(to, to),
             "scope": "Look at the terms",
             "authority": authority,
-            "expiresAt": format_instant(self.now_ms + HOUR),
+            "expiresAt": format_instant(self.now_ms + 7 * DAY),
             "protocol": "asp",
             **more,
         }

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -213,7 +214,7 @@ def test_discovery_messages_are_no_session_messages_and_the_reverse() -> None:
 def test_the_chain_is_one_and_the_sequences_are_two() -> None:
     envelopes = [codec.decode(raw) for raw in remade_transcript()[2:]]
 
-    assert all(b.previous_hash == a.hash for a, b in zip(envelopes, envelopes[1:], strict=False))
+    assert all(b.previous_hash == a.hash for a, b in pairwise(envelopes))
     assert [one.sequence for one in envelopes if one.sender == ALPHA] == list(range(6))
     assert [one.sequence for one in envelopes if one.sender == BETA] == list(range(8))
 

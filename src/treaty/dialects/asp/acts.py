@@ -6,8 +6,10 @@ the words of the state table that are true of its sender. Both only read.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from treaty.core.session import RETURN, enter
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.machine import (
     AGREEING,
@@ -40,6 +42,20 @@ _CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSE
 _CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
 _REPORTS: Final = frozenset(("progress", "result", "error"))
 _REFERRING = (Accept, Reject, Counter, Withdraw)
+
+
+def seen_from(conversation: Conversation, sender: str) -> Conversation:
+    """The session as its rules are for this sender.
+
+    A one-sided escalation pauses only the side that called it: for the other one the session
+    stands where it stood (B9).
+    """
+    running = conversation.escalation
+    if conversation.state != ESCALATED or running is None or running.common:
+        return conversation
+    if conversation.side(sender) != conversation.other(running.author):
+        return conversation
+    return replace(conversation, session=enter(RULES, conversation.session, RETURN))
 
 
 def act_of(conversation: Conversation, envelope: Envelope) -> str:

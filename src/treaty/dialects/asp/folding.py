@@ -11,6 +11,7 @@ then has to do is read off with ``orders``.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from treaty.core.commitment import (
     CommitmentState,
@@ -22,8 +23,8 @@ from treaty.core.commitment import (
     ending,
     order,
 )
-from treaty.core.session import advance
-from treaty.dialects.asp.acts import act_of, claimed_commitment, new_id, standing
+from treaty.core.session import advance, enter
+from treaty.dialects.asp.acts import act_of, claimed_commitment, new_id, seen_from, standing
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
@@ -36,7 +37,7 @@ from treaty.dialects.asp.conversation import (
     with_proposal,
 )
 from treaty.dialects.asp.escalations import begin_escalation, end_escalation
-from treaty.dialects.asp.machine import ESCALATED, RULES
+from treaty.dialects.asp.machine import CLOSED, CLOSING, ESCALATED, RULES
 from treaty.dialects.asp.messages import (
     Accept,
     Close,
@@ -51,6 +52,8 @@ from treaty.dialects.asp.messages import (
     Withdraw,
 )
 from treaty.dialects.asp.terms import adopt, counter_invitation, make_commitment, make_invitation
+
+_ENDING: Final = frozenset((CLOSING, CLOSED))
 
 
 def fold_message(
@@ -67,10 +70,14 @@ def fold_message(
     ``position`` and ``entry`` (hash) are those of its receipt; ``public_key`` is the key pinned
     for the sender, given with its first message.
     """
-    act = act_of(conversation, envelope)
-    words = standing(conversation, envelope, act)
+    view = seen_from(conversation, envelope.sender)
+    act = act_of(view, envelope)
+    words = standing(view, envelope, act)
     party = conversation.side(envelope.sender) or envelope.sender
-    session = advance(RULES, conversation.session, act, words, party=party)
+    session = advance(RULES, view.session, act, words, party=party)
+    if view is not conversation and session.state not in _ENDING:
+        # What the other side does under a one-sided escalation leaves that running.
+        session = enter(RULES, session, ESCALATED)
     moved = replace(conversation, session=session)
     moved = _count(moved, envelope, public_key)
     moved = _apply(moved, envelope, act, at_ms)

@@ -1,7 +1,7 @@
 """The state table of ASP as data (decision B9), and nothing else.
 
 Acts are performatives, with what they are about where that decides the move:
-``ACCEPT/proposal``, ``INFORM/identity``, ``CLOSE/offer``. ``rules.act_of`` names the act of a
+``ACCEPT/proposal``, ``INFORM/identity``, ``CLOSE/offer``. ``acts.act_of`` names the act of a
 message. The words under ``who``:
 
 * ``inviter``, ``invitee``: one principal; ``principal``: either of the two

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from treaty.core.levels import ceiling_units
 from treaty.core.session import permitted
-from treaty.dialects.asp.acts import act_of, new_id, standing
+from treaty.dialects.asp.acts import act_of, new_id, seen_from, standing
 from treaty.dialects.asp.choices import (
     CLOSE_REASONS,
     FRESHNESS_MS,
@@ -156,9 +156,10 @@ def judge(
     # (3) There is room left (B18).
     _check_room(conversation, envelope)
     # (4) The automaton knows such a move for such a sender (B9).
-    act = act_of(conversation, envelope)
-    words = standing(conversation, envelope, act)
-    move = permitted(RULES, conversation.session, act, words)
+    view = seen_from(conversation, envelope.sender)
+    act = act_of(view, envelope)
+    words = standing(view, envelope, act)
+    move = permitted(RULES, view.session, act, words)
     joint_done = conversation.side(envelope.sender) in conversation.session.marks
     if move is None or (move.joint and joint_done):
         raise Refused(
