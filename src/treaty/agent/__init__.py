@@ -1,5 +1,38 @@
-"""The kit people import: an agent that buys or provides, and keeps its own verified copy.
+"""The kit people import: an agent that buys or provides, and keeps its own verified copies.
 
 Its ports (transport, keys, store, clock) are given by ``app``. May import: ``http``, ``store``
-and everything below them. Start at ``session``.
+and everything below them. Start at ``agent`` (identity, discovery, invitations), then ``deal``
+(the words of the protocol), then ``buyer`` and ``provider`` (the loops).
 """
+
+from treaty.agent.agent import Agent, Found, Profile
+from treaty.agent.buyer import Purchase, buy
+from treaty.agent.deal import Deal
+from treaty.agent.learn import learn, statistics
+from treaty.agent.line import OvertakenError
+from treaty.agent.moves import Accept, Answer, Counter, Reject
+from treaty.agent.provider import Provider, Service, serve
+from treaty.core.negotiation import BuyerPolicy, SellerPolicy, TermsShape, Tier
+
+__all__ = [
+    "Accept",
+    "Agent",
+    "Answer",
+    "BuyerPolicy",
+    "Counter",
+    "Deal",
+    "Found",
+    "OvertakenError",
+    "Profile",
+    "Provider",
+    "Purchase",
+    "Reject",
+    "SellerPolicy",
+    "Service",
+    "TermsShape",
+    "Tier",
+    "buy",
+    "learn",
+    "serve",
+    "statistics",
+]

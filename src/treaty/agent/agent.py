@@ -225,6 +225,7 @@ class Agent:
         session = uuid7(self.now_ms(), self._voice.entropy(16))
         discovery = found.discovery if found and found.discovery else ()
         deal = await self._begin(session, uri, discovery)
+        self._deals[session] = deal
         body = self._invitation(deal, subject, terms or {}, found, timeout_ms)
         await deal.line.send(
             Performative.PROPOSE,
@@ -304,7 +305,6 @@ class Agent:
         )
         deal = Deal(line)
         deal.discovery = tuple(discovery)
-        self._deals[session] = deal
         return deal
 
     def _keep(self, session: str, item: LogItem) -> None:
@@ -320,12 +320,24 @@ class Agent:
         if kept is not None:
             return await self.resume(session)
         deal = await self._begin(session, inviter)
+        self._deals[session] = deal
         await deal.line.sync()
         deal.line.follow()
         return deal
 
     async def resume(self, session: str) -> Deal:
         """Go on with a session from this agent's own copy, verified again."""
+        deal = await self.peruse(session)
+        self._deals[session] = deal
+        await deal.line.sync()
+        deal.line.follow()
+        return deal
+
+    async def peruse(self, session: str) -> Deal:
+        """Look at a session in this agent's own copy, verified again, without following it.
+
+        Raises ``Refused`` (``unknown_session``) when there is no copy.
+        """
         kept = await self.copies.known(session)
         if kept is None:
             raise Refused("this agent keeps no copy of that session", "unknown_session")
@@ -334,15 +346,18 @@ class Agent:
         for item in await self.copies.items(session):
             copy.absorb(item)
         discovery = tuple(str(one).encode() for one in fields.items(kept, "discovery"))
-        deal = self._deal(session, copy, discovery)
-        await deal.line.sync()
-        deal.line.follow()
-        return deal
+        return self._deal(session, copy, discovery)
 
     async def forget(self, deal: Deal) -> None:
         """Stop following a session; its copy stays in the store."""
         await deal.leave()
         self._deals.pop(deal.id, None)
+
+    def deal(self, session: str) -> Deal:
+        """A session this agent follows. Raises ``Refused`` (``unknown_session``)."""
+        if session not in self._deals:
+            raise Refused("this agent follows no such session", "unknown_session")
+        return self._deals[session]
 
     async def trust(self, uri: str | None = None) -> dict[str, Json]:
         """What the trust node says of an agent, of this one by default."""

@@ -26,7 +26,7 @@ from treaty.core.negotiation import (
     write_terms,
 )
 from treaty.dialects.asp.conversation import Proposal
-from treaty.errors import MisuseError, Refused
+from treaty.errors import Refused
 from treaty.wire.canonical import Json
 from treaty.wire.money import Money, money_from_json
 
@@ -137,10 +137,7 @@ async def _commit(deal: Deal, purchase: Purchase) -> None:
 
 
 def _total(agreed: Proposal, purchase: Purchase) -> Money:
-    due = total(agreed.terms, purchase.shape)
-    if due is None:
-        raise MisuseError("the agreed terms name no price, so there is nothing to commit to")
-    return exact_money(due, purchase.currency)
+    return exact_money(total(agreed.terms, purchase.shape), purchase.currency)
 
 
 def exact_money(amount: Decimal, currency: str) -> Money:

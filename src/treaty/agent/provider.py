@@ -20,6 +20,7 @@ from treaty.agent.agent import Agent
 from treaty.agent.deal import Deal
 from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter, Reject
+from treaty.core.bids import History, Side
 from treaty.core.commitment import Commitment, CommitmentState, has_pending
 from treaty.core.negotiation import (
     DecisionKind,
@@ -33,7 +34,7 @@ from treaty.core.negotiation import (
 from treaty.dialects.asp.conversation import Proposal
 from treaty.dialects.asp.messages import Commit, Propose
 from treaty.dialects.asp.messages import Counter as CounterBody
-from treaty.errors import TreatyError, UnavailableError
+from treaty.errors import TreatyError, UnavailableError, WireError
 from treaty.wire.canonical import Json
 from treaty.wire.money import amount_text
 
@@ -45,7 +46,7 @@ SESSIONS_MAX: Final = 1_024
 Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
 Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
 Welcome = Callable[[Deal], bool | Awaitable[bool]]
-End = Callable[[Deal], None | Awaitable[None]]
+End = Callable[[Deal], Awaitable[None] | None]
 
 
 class Provider(Protocol):
@@ -65,13 +66,15 @@ class Provider(Protocol):
     def rate(self, deal: Deal) -> int | None:
         """Rate the buyer, 1 to 5, or not."""
 
-    def ended(self, deal: Deal) -> None | Awaitable[None]:
+    def ended(self, deal: Deal) -> Awaitable[None] | None:
         """Clean up: the session is over, whichever way."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A provider made of functions::
+    """A provider made of functions.
+
+    For example::
 
     service = Service(policy=SellerPolicy(...))
 
@@ -109,7 +112,7 @@ class Service:
         self._end = function
         return function
 
-    def ended(self, deal: Deal) -> None | Awaitable[None]:
+    def ended(self, deal: Deal) -> Awaitable[None] | None:
         """Clean up with the function given."""
         return self._end(deal) if self._end else None
 
@@ -136,13 +139,13 @@ class Service:
         return self.rating if deal.conversation.commitments else None
 
 
-def bids(deal: Deal, shape: TermsShape) -> tuple[Any, ...]:
+def bids(deal: Deal, shape: TermsShape) -> History:
     """The negotiation so far as bids, oldest first, seen from this agent's side."""
     found = []
     for envelope in deal.messages:
         body = envelope.body
         if isinstance(body, CounterBody) or (isinstance(body, Propose) and not body.is_invitation):
-            side = "own" if deal.conversation.side(envelope.sender) == deal.me else "other"
+            side: Side = "own" if deal.conversation.side(envelope.sender) == deal.me else "other"
             final = isinstance(body, CounterBody) and body.final
             found.append(read_bid(body.terms, side, shape, final=final))
     return tuple(found)
@@ -150,7 +153,10 @@ def bids(deal: Deal, shape: TermsShape) -> tuple[Any, ...]:
 
 def by_policy(deal: Deal, proposal: Proposal, policy: SellerPolicy, shape: TermsShape) -> Answer:
     """Answer a proposal by a seller's policy from ``core.negotiation``."""
-    decision = seller(policy, bids(deal, shape))
+    try:
+        decision = seller(policy, bids(deal, shape))
+    except WireError as error:
+        return Reject(error.detail, "schema_unsupported")
     if decision.kind is DecisionKind.ACCEPT:
         return Accept(decision.reason)
     if decision.kind is DecisionKind.COUNTER:
@@ -324,7 +330,7 @@ def commitment_problem(deal: Deal, commitment: Commitment, shape: TermsShape) ->
         return "the commitment does not pay this agent from escrow"
     held = Decimal(amount_text(escrow.money))
     due = total(agreed.terms, shape)
-    if due is not None and due != held:
+    if due != held:
         return f"the escrow holds {held} where the terms come to {due}"
     if commitment.state is not CommitmentState.PROPOSED:
         return "the commitment is not open"

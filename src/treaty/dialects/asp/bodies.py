@@ -155,7 +155,9 @@ def _escrow(body: Object) -> EscrowTerms | None:
     escrow = fields.obj_or(body, "escrow")
     if escrow is None:
         return None
-    amount = {name: escrow[name] for name in ("amount", "currency") if name in escrow}
+    amount: dict[str, Json] = {
+        name: escrow[name] for name in ("amount", "currency") if name in escrow
+    }
     return EscrowTerms(
         money=money_from_json(amount, None),
         condition=fields.text(escrow, "releaseCondition"),

@@ -1,0 +1,145 @@
+"""``treaty demo``: one real deal between three processes, and its offline proof.
+
+A node (``treaty serve``), the provider Beta and the buyer Alpha are started as processes of
+their own and speak HTTP on loopback; this process only starts them, signs what an operator
+signs (Alpha's funds, Beta's attestation), shows what Alpha verified, and checks the deal file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import tomllib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+DEADLINE_S: Final = 60.0
+"""The whole demo, at the most."""
+STOP_S: Final = 5.0
+LINE_BYTES_MAX: Final = 1 << 20
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("treaty-demo"),
+    show_default=True,
+    help="Folder for the deal file and its roots.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+@click.option(
+    "--examples",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with alpha.toml and beta.toml, to play with other figures.",
+)
+def demo(out: Path, as_json: bool, examples: Path | None) -> None:
+    """Watch two agents make a real deal through a real node, then verify it offline."""
+    out.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_demo(out, as_json, examples or examples_folder()))
+
+
+def examples_folder() -> Path:
+    """The example files: inside the installed package, or beside the sources."""
+    packaged = Path(__file__).parents[1] / "examples"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "examples"
+
+
+async def _demo(out: Path, as_json: bool, examples: Path) -> None:
+    from treaty.cli.demo_story import Story
+
+    configs = [examples / f"{name}.toml" for name in ("alpha", "beta")]
+    alpha, beta = (_read_toml(path) for path in configs)
+    with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
+        story = Story(as_json=as_json, out=out)
+        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
+            node = await stack.enter_async_context(_node(Path(scratch)))
+            url = str(node["url"])
+            await story.prepare(url, Path(str(node["operatorKey"])), alpha, beta)
+            provider = await stack.enter_async_context(
+                _party("provider", configs[1], url, out, Path(scratch))
+            )
+            await _expect(provider, "ready")
+            buyer = await stack.enter_async_context(
+                _party("buyer", configs[0], url, out, Path(scratch))
+            )
+            await story.play(_events(buyer), _events(provider))
+            await story.take_roots(url)
+        story.finish()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return tomllib.load(file, parse_float=Decimal)
+
+
+@asynccontextmanager
+async def _node(scratch: Path) -> AsyncIterator[Mapping[str, Any]]:
+    """A node process on a free port; gives the line it prints when it listens."""
+    db = str(scratch / "node.db")
+    command = ["-m", "treaty.cli", "serve", "--port", "0", "--db", db, "--json"]
+    async with _process(command, scratch) as process:
+        yield await _expect(process, "listening")
+
+
+@asynccontextmanager
+async def _party(
+    role: str, config: Path, url: str, out: Path, scratch: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = ["-m", "treaty.cli.demo_parties", role, str(config), url, str(out)]
+    async with _process(command, scratch / role) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _process(arguments: list[str], home: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run Python with these arguments; stopped at the end, by its own handle."""
+    environment = {**os.environ, "TREATY_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+        limit=LINE_BYTES_MAX,
+    )
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+    """The JSON lines a process prints, until it ends."""
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        event = json.loads(line)
+        if isinstance(event, dict):
+            yield event
+
+
+async def _expect(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+    """Wait for one event, or say that the process ended without it."""
+    async for event in _events(process):
+        if event.get("event") == name:
+            return event
+        if event.get("event") == "failed":
+            raise click.ClickException(str(event.get("detail")))
+    raise click.ClickException(f"a process ended before it was {name}; see the lines above")
