@@ -1,37 +1,51 @@
 """The composition root: the only file that names every room.
 
 It is also the only one that looks at the clock, draws random bytes and reads the environment.
-``open_node`` puts a node together, ``agent`` an agent, ``verify`` picks the dialect of a deal
+``open_node`` puts a node together and ``serve`` runs it, ``read_node`` looks into its store,
+``Agent`` makes an agent, ``connect`` asks a node as one, ``verify`` picks the dialect of a deal
 file. Nothing here decides anything.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from treaty.agent.agent import Agent as _Agent
 from treaty.agent.agent import Profile
-from treaty.core.deal import Report, read_roots
+from treaty.agent.copies import Copies
+from treaty.core.deal import ROOTS_TAG, Report, read_roots
 from treaty.dialects.asp import audit as asp_audit
 from treaty.dialects.asp.choices import TAG as ASP_TAG
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
-from treaty.errors import MisuseError, WireError, shown
-from treaty.http.client import HttpNode
-from treaty.identity.keys import Ed25519Signer, PublicKey
+from treaty.engine.registry import card_stream
+from treaty.engine.trust import LOG as TRUST_LOG
+from treaty.errors import TreatyError, UnavailableError, WireError, shown
+from treaty.identity.cards import CardView, open_card
+from treaty.identity.keys import Ed25519Signer, PublicKey, read_public_key
+from treaty.store.keys import FILE_BYTES_MAX as KEY_FILE_BYTES_MAX
 from treaty.store.keys import create_key, key_path, load_key
 from treaty.store.memory import MemoryStore
 from treaty.store.sqlite import SqliteStore
-from treaty.wire.canonical import Json
+from treaty.wire import fields
+from treaty.wire.canonical import Json, read_json
 from treaty.wire.ids import parse_agent_uri
+
+if TYPE_CHECKING:
+    # Checking a deal file needs no network, so the rim is loaded by whoever uses it.
+    from treaty.http.client import HttpNode
+    from treaty.http.limits import Settings
 
 HOME: Final = "TREATY_HOME"
 NODE: Final = "TREATY_NODE"
@@ -39,6 +53,8 @@ PASSPHRASE: Final = "TREATY_PASSPHRASE"  # noqa: S105 - a name, not a secret
 DEFAULT_NODE_URL: Final = "http://127.0.0.1:8440"
 DEFAULT_NODE_URI: Final = "agent://localhost/treaty/node"
 OPERATOR_PATH: Final = "/operator"
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+Complain = Callable[[str], None]
 
 
 def now_ms() -> int:
@@ -67,11 +83,15 @@ def passphrase() -> str | None:
     return os.environ.get(PASSPHRASE) or None
 
 
-def signer_at(path: Path, *, create: bool = False) -> Ed25519Signer:
-    """Load a key file; ``create`` makes it (0600) when it is not there yet."""
+def signer_at(path: Path, *, create: bool = False, secret: str | None = None) -> Ed25519Signer:
+    """Load a key file; ``create`` makes it (0600) when it is not there yet.
+
+    ``secret`` is its passphrase, by default that of the environment.
+    """
+    secret = secret or passphrase()
     if create and not path.exists():
-        return create_key(path, passphrase=passphrase())
-    return load_key(path, passphrase=passphrase())
+        return create_key(path, passphrase=secret)
+    return load_key(path, passphrase=secret)
 
 
 def agent_key_path(uri: str) -> Path:
@@ -113,12 +133,14 @@ def key_beside(db: Path, name: str) -> Path:
     return db.with_name(f"{db.name}.{name}.key")
 
 
-async def open_node(plan: NodePlan, complain: object = None) -> OpenNode:
+async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
     """Open the store, make or load the keys, bind the port; the node is loaded, not serving.
 
     Raises ``UnavailableError`` when the database or the port is taken.
     """
-    bound = _bind(plan.host, plan.port)
+    from treaty.http.server import listen
+
+    bound = listen(plan.host, plan.port)
     port = bound.getsockname()[1]
     url = (plan.public_url or f"http://{_in_url(plan.host)}:{port}").rstrip("/")
     store: Store = MemoryStore() if plan.db is None else await SqliteStore.open(plan.db)
@@ -130,10 +152,39 @@ async def open_node(plan: NodePlan, complain: object = None) -> OpenNode:
         operator_uri=operator_uri(plan.uri),
         operator=operator,
     )
-    say = complain if callable(complain) else print
-    node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=say)
+    node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=complain)
     await node.start()
     return OpenNode(node, store, bound, url, operator_path)
+
+
+async def serve(
+    plan: NodePlan,
+    settings: Settings,
+    on_ready: Callable[[OpenNode], None],
+    complain: Complain = print,
+) -> None:
+    """Run a node until SIGINT or SIGTERM; what is in flight is answered, then the store closes.
+
+    Raises as ``open_node`` does, and what stopped the node from doing what falls due.
+    """
+    from treaty.http.server import make_app
+    from treaty.http.server import serve as serve_http
+
+    opened = await open_node(plan, complain)
+    stop = asyncio.Event()
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working = asyncio.create_task(opened.node.run(), name="node")
+    # A node that no longer does what falls due must not go on taking messages.
+    working.add_done_callback(lambda _: stop.set())
+    app = make_app(opened.node, settings=settings)
+    try:
+        await serve_http(app, opened.socket, stop, on_ready=lambda: on_ready(opened))
+    finally:
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        await opened.store.close()
 
 
 def operator_uri(node_uri: str) -> str:
@@ -161,19 +212,127 @@ def _in_url(host: str) -> str:
     return f"[{shown_host}]" if ":" in shown_host else shown_host
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """A node's store, opened to read only, with the node as it stands in it."""
+
+    node: Node
+    card: CardView
+    """The node's own card."""
+    operator: PublicKey | None
+    """None where the operator's key file is not beside the store."""
+
+    def roots(self) -> dict[str, Json]:
+        """The node's keys as roots; with a log head only where its key file can be loaded."""
+        own = self.node.identity
+        head = self.node.trust.head() if own.signer.key == self.card.key else None
+        operator = _anchor(own.operator_uri, self.operator) if self.operator else None
+        return roots_of(_anchor(own.uri, self.card.key), operator, head)
+
+
+@asynccontextmanager
+async def read_node(db: Path) -> AsyncIterator[NodeFile]:
+    """A node's store as its node would see it, only read; works beside the running node.
+
+    Raises ``UnavailableError`` when there is no such store, or not of a node.
+    """
+    store = await SqliteStore.open(db, read_only=True)
     try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise MisuseError(
-            f"cannot listen on {host} port {port}: {error.strerror}. "
-            "Choose another with --port, or 0 for any free one."
-        ) from error
-    return bound
+        first = await store.read(TRUST_LOG, 0, 1)
+        if not first:
+            raise UnavailableError(f"{db} is not the store of a node that ever ran")
+        # The first thing a node records is that its own key was proven.
+        uri = fields.agent(_object(first[0].body), "agent")
+        cards = await store.read(card_stream(uri))
+        card = open_card(_object(cards[-1].body))
+        base_url = fields.text(fields.obj(card.card, "endpoints"), "asp").removesuffix("/v1/asp")
+        operator = public_key_at(key_beside(db, "operator"))
+        try:
+            signer = signer_at(key_beside(db, "node"))
+        except TreatyError:
+            # To read needs no key; what the node would sign is then not shown.
+            signer = _fresh()
+        identity = Identity(uri, signer, base_url, operator_uri(uri), operator or signer.key)
+        node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=print)
+        await node.trust.load()
+        await node.registry.load()
+        yield NodeFile(node, card, operator)
+    finally:
+        await store.close()
+
+
+def _object(raw: bytes) -> dict[str, Json]:
+    value = read_json(raw, size_max=len(raw))
+    if not isinstance(value, dict):
+        raise WireError(f"not a JSON object: {shown(value)}")
+    return value
+
+
+def public_key_at(path: Path) -> PublicKey | None:
+    """The public half of a key file, which is not secret even when the file is locked."""
+    try:
+        return read_public_key(_object(path.read_bytes()[:KEY_FILE_BYTES_MAX]).get("publicKey"))
+    except (OSError, WireError):
+        return None
+
+
+def connect(
+    node: str | None = None, uri: str = "", signer: Ed25519Signer | None = None
+) -> HttpNode:
+    """A node over HTTP, asked as ``uri`` with its key; without one, as nobody in particular."""
+    from treaty.http.client import HttpNode
+
+    return HttpNode(node_url(node), signer or _fresh(), uri)
+
+
+@asynccontextmanager
+async def own_copies(uri: str) -> AsyncIterator[Copies]:
+    """An agent's own store, only read; works beside the running agent.
+
+    Raises ``UnavailableError`` when it has none.
+    """
+    store = await SqliteStore.open(agent_store_path(uri), read_only=True)
+    try:
+        yield Copies(store)
+    finally:
+        await store.close()
+
+
+async def export_roots(node: str | None = None) -> dict[str, Json]:
+    """The keys and the log head of a node as roots, as its own address gives them (B22).
+
+    Whether they are the right keys, the reader has to find out by another way.
+    """
+    client = connect(node)
+    try:
+        described, log = await client.describe(), await client.trust_log(0, 0)
+    finally:
+        await client.close()
+    operator = fields.obj(described, "operator")
+    return roots_of(described, operator, fields.obj(log, "head"))
+
+
+def roots_of(
+    own: Mapping[str, Json], operator: Mapping[str, Json] | None, head: Mapping[str, Json] | None
+) -> dict[str, Json]:
+    """Lay out roots: a node is registry, host and clearing at once, its operator attests."""
+    names = ("uri", "keyId", "publicKey")
+    anchor: dict[str, Json] = {name: own.get(name) for name in names}
+    attester: list[Json] = [{name: operator.get(name) for name in names}] if operator else []
+    roots: dict[str, Json] = {
+        "treaty": ROOTS_TAG,
+        **{role: [dict(anchor)] for role in ("registry", "host", "clearing")},
+        "attester": attester,
+        "metric": [],
+        "logHead": None if head is None else dict(head),
+        "chains": [],
+    }
+    read_roots(roots)
+    return roots
+
+
+def _anchor(uri: str, key: PublicKey) -> dict[str, Json]:
+    return {"uri": uri, "keyId": key.key_id, "publicKey": key.text}
 
 
 def Agent(  # noqa: N802 - it stands for the class it makes
@@ -195,7 +354,7 @@ def Agent(  # noqa: N802 - it stands for the class it makes
     are members of its card (``pricing``, ``schemas``, …).
     """
     own = signer or signer_at(agent_key_path(uri), create=True)
-    client = HttpNode(node_url(node), own, uri)
+    client = connect(node, uri, own)
     profile = Profile(name, organization, org_id, capabilities, card)
 
     async def open_store() -> Store:
