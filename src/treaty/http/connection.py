@@ -1,0 +1,119 @@
+"""What uvicorn leaves unbounded before a request is whole: the time and the size of its head.
+
+uvicorn's protocol keeps every header it is sent and waits for the rest for ever. A guard
+stands before it, one per connection, passes everything through and ends a connection whose
+head takes too long or grows too large. A request that comes in one piece costs it one
+comparison and no timer.
+
+Read next: ``limits`` for what is bounded once the head is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from treaty.http.limits import Settings
+
+ABORT: Final = "abort"
+"""Key in ``scope["state"]``: a function that ends the connection at once."""
+BODY_OVERHEAD: Final = 2
+"""A chunked body may be so many times larger on the wire than in itself."""
+
+
+def guarded(settings: Settings) -> Callable[..., Guard]:
+    """A maker of connections for ``uvicorn.Config(http=…)``."""
+
+    def connect(
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Guard:
+        return Guard(settings, config, server_state, app_state)
+
+    return connect
+
+
+class Guard:
+    """One connection: an ``asyncio`` protocol around uvicorn's."""
+
+    __slots__ = ("_inner", "_pending", "_settings", "_timer", "_transport")
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+    ) -> None:
+        state = {**app_state, ABORT: self.abort}
+        self._inner = HttpToolsProtocol(config, server_state, state, asyncio.get_running_loop())
+        self._settings = settings
+        self._pending = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin to wait for a first request."""
+        self._transport = transport
+        self._inner.connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, and see whether they completed something."""
+        inner = self._inner
+        cycle: RequestResponseCycle | None = inner.cycle
+        in_body = cycle is not None and cycle.more_body
+        inner.data_received(data)
+        if inner.cycle is not cycle or (in_body and not inner.cycle.more_body):
+            self._pending = 0
+            self._stop_timer()
+            return
+        self._pending += len(data)
+        if in_body:
+            # The time of a body is bounded by the deadline of its request.
+            most = BODY_OVERHEAD * self._settings.body_bytes_max
+        else:
+            most = self._settings.head_bytes_max
+            self._await_head()
+        if self._pending > most:
+            self.abort()
+
+    def eof_received(self) -> None:
+        """Pass it on."""
+        self._inner.eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Pass it on."""
+        self._stop_timer()
+        self._inner.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        """Pass it on."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        self._inner.resume_writing()
+
+    def abort(self) -> None:
+        """End the connection at once; what was not sent is lost."""
+        self._stop_timer()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _await_head(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._settings.head_ms / 1000, self.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

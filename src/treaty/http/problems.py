@@ -1,0 +1,79 @@
+"""Errors as problem documents (RFC 9457), the only form in which a node says no over HTTP.
+
+``type`` is ``urn:treaty:reason:<code>``, ``code`` the stable reason, and what the error's
+``data`` holds becomes members. The same refusal has the same bytes, whoever it was for: an
+unknown session and a forbidden one cannot be told apart.
+
+Read next: ``docs/reasons.md`` for what each code means and asks for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from treaty.engine.ports import Entry
+from treaty.errors import TreatyError
+from treaty.http.entries import entry_json
+from treaty.wire.canonical import Json, canonical
+
+PROBLEM_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:treaty:reason:"
+MISSED: Final = "missed"
+"""The member that holds log entries, and the only one that is not plain data."""
+WAIT_S: Final = 1
+"""How long to wait before trying again, where the error does not tell."""
+
+_LOG: Final = logging.getLogger("treaty.http")
+_MAY_RETRY: Final = frozenset((429, 503))
+
+
+def problem(error: TreatyError) -> Response:
+    """The answer for an error of ours. What is our own fault is logged, not told."""
+    if error.code == "internal":
+        return unexpected(error)
+    return _document(error.code, error.reason.status, error.detail, error.data)
+
+
+def unexpected(error: BaseException) -> Response:
+    """The answer for a mistake in the node. The log holds the traceback, the answer nothing."""
+    _LOG.error("a request ended in an unexpected error", exc_info=error)
+    return _document("internal", 500, "the node made a mistake; its log says more", {})
+
+
+def _document(code: str, status: int, detail: str, data: Mapping[str, Any]) -> Response:
+    members: dict[str, Json] = {
+        **{name: value for name, value in data.items() if name != MISSED},
+        "type": TYPE_PREFIX + code,
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    body = canonical(members)
+    if MISSED in data:
+        body = b'%s,"missed":%s}' % (body[:-1], _entries(data[MISSED]))
+    headers = _headers(status, data)
+    return Response(body, status, headers, PROBLEM_TYPE)
+
+
+def _entries(missed: list[Entry]) -> bytes:
+    return b"[%s]" % b",".join(entry_json(entry) for entry in missed)
+
+
+def _headers(status: int, data: Mapping[str, Any]) -> dict[str, str]:
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    wait_ms = data.get("retryAfterMs")
+    if isinstance(wait_ms, int):
+        headers["retry-after"] = str(max(1, -(-wait_ms // 1000)))
+    elif status in _MAY_RETRY:
+        headers["retry-after"] = str(WAIT_S)
+    if status in (408, 413):
+        # The rest of the request is not read, so nothing can follow it.
+        headers["connection"] = "close"
+    if "allow" in data:
+        headers["allow"] = ", ".join(data["allow"])
+    return headers

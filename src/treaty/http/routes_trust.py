@@ -1,0 +1,35 @@
+"""The trust log: anyone reads it, the operator attests (ASP B16, B18)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from treaty.http.answers import json
+from treaty.http.asking import CURSOR_MAX, Ask, Routes
+from treaty.wire.canonical import read_json
+
+
+async def extract(ask: Ask) -> Response:
+    """Records ``from`` (inclusive) to ``to``, with proofs under a signed head."""
+    start = ask.number("from", default=0)
+    end = ask.number("to", default=CURSOR_MAX, least=start)
+    return json(await ask.node.trust.extract(start, end))
+
+
+async def head(ask: Ask) -> Response:
+    """The signed head of the log."""
+    return json(ask.node.trust.head())
+
+
+async def attest(ask: Ask) -> Response:
+    """Take in an attestation signed by the operator."""
+    return json(await ask.node.trust.attest(read_json(await ask.body())), 201)
+
+
+ROUTES: Final[Routes] = {
+    "/v1/trust/log": {"GET": extract, "HEAD": extract},
+    "/v1/trust/log/head": {"GET": head, "HEAD": head},
+    "/v1/trust/attestations": {"POST": attest},
+}

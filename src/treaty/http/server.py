@@ -1,0 +1,170 @@
+"""The ASGI application of a node, and the process that serves it.
+
+``make_app`` is one function from request to answer: let in, route, ask the node, and turn
+whatever goes wrong into a problem document. ``serve`` runs it under uvicorn until told to
+stop; open streams are ended then, and requests in flight are answered.
+
+Read next: ``routes_asp`` for what can be asked, ``limits`` for how much at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import uvicorn
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from treaty.engine.node import Node
+from treaty.errors import Refused, TreatyError, UnavailableError
+from treaty.http import routes_asp, routes_ledger, routes_node, routes_trust
+from treaty.http.asking import Ask, Service
+from treaty.http.connection import ABORT, guarded
+from treaty.http.limits import SLOW, Gate, Settings, Ticket
+from treaty.http.problems import problem, unexpected
+from treaty.http.routing import Router
+
+BACKLOG: Final = 2_048
+STOP_S: Final = 10
+"""How long requests in flight may take when the server stops."""
+
+
+class App:
+    """A node over HTTP, as an ASGI application."""
+
+    def __init__(self, node: Node, settings: Settings) -> None:
+        self.settings = settings
+        self.gate = Gate(settings)
+        self._service = Service(node, settings)
+        self._router = Router(
+            routes_asp.ROUTES, routes_ledger.ROUTES, routes_trust.ROUTES, routes_node.ROUTES
+        )
+
+    def close_streams(self) -> None:
+        """End all streams, for good."""
+        self._service.streams.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
+        client = scope.get("client")
+        try:
+            ticket = self.gate.enter(client[0] if client else None)
+        except TreatyError as error:
+            await problem(error)(scope, receive, send)
+            return
+        try:
+            await self._within_time(scope, receive, send, ticket)
+        finally:
+            ticket.leave()
+
+    async def _within_time(
+        self, scope: Scope, receive: Receive, send: Send, ticket: Ticket
+    ) -> None:
+        answer: ASGIApp | None = None
+        try:
+            async with asyncio.timeout(self.settings.request_ms / 1000) as ticket.deadline:
+                answer = await self._answer(scope, receive, ticket)
+                await answer(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except TimeoutError:
+            if answer is None:
+                await problem(_too_slow(ticket))(scope, receive, send)
+            else:
+                await _abort(scope)
+
+    async def _answer(self, scope: Scope, receive: Receive, ticket: Ticket) -> ASGIApp:
+        path = scope["raw_path"].decode("ascii", "replace")
+        try:
+            handler, params = self._router.find(scope["method"], path)
+            return await handler(Ask(self._service, scope, receive, path, params, ticket))
+        except TreatyError as error:
+            return problem(error)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - this is the rim: logged, and told apart.
+            return unexpected(error)
+
+
+async def _abort(scope: Scope) -> None:
+    """End the connection of a client that does not read its answer."""
+    abort = scope.get("state", {}).get(ABORT)
+    if abort is not None:
+        abort()
+        # The server hears of the lost connection in the next turn of the loop.
+        await asyncio.sleep(0)
+
+
+def _too_slow(ticket: Ticket) -> TreatyError:
+    if ticket.reading:
+        return Refused("the request did not come to its end in time", SLOW)
+    return UnavailableError("the node did not come to an answer in time")
+
+
+def make_app(node: Node, *, settings: Settings | None = None) -> App:
+    """The ASGI application for a node that was started."""
+    return App(node, settings or Settings())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one, ``getsockname`` tells which.
+
+    Raises ``UnavailableError`` when the address is taken or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+async def serve(
+    app: App,
+    listening: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Serve until ``stop`` is set, or until cancelled.
+
+    Then no connection is taken any more, streams end, and what is in flight is answered.
+    ``on_ready`` is called when the first request can be answered. Signals are the caller's
+    affair; the socket is closed at the end.
+    """
+    server = uvicorn.Server(_config(app))
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listening])
+    ticking = asyncio.create_task(server.main_loop())
+    try:
+        if on_ready is not None:
+            on_ready()
+        await stop.wait()
+    finally:
+        app.close_streams()
+        server.should_exit = True
+        await ticking
+        await server.shutdown(sockets=[listening])
+
+
+def _config(app: App) -> uvicorn.Config:
+    settings = app.settings
+    return uvicorn.Config(
+        app,
+        http=cast(Any, guarded(settings)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        limit_concurrency=settings.connections_max,
+        timeout_keep_alive=settings.idle_ms // 1000,
+        timeout_graceful_shutdown=STOP_S,
+    )
