@@ -1,0 +1,189 @@
+"""Runs ``asp_*.txt``: every row on a real session, with signatures, host facts and escrow.
+
+The grammar stands at the head of ``asp_escrow.txt``. After each refused row the session is the
+same object as before it; after each row what is held, posted and voided adds up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dialects.asp.scenes import SCENES, scene
+from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, URIS, Stage, refused
+from treaty.dialects.asp.folding import orders
+from treaty.dialects.asp.machine import STATES
+from treaty.errors import REASONS, TreatyError
+from treaty.wire.instants import format_instant
+from treaty.wire.money import money_from_json
+
+HERE = Path(__file__).parent
+UNITS_MS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+WRONG_HASH = "sha256:" + "5" * 64
+
+
+def scenarios() -> Iterator[Any]:
+    for path in sorted(HERE.glob("asp_*.txt")):
+        for paragraph in path.read_text(encoding="utf-8").split("\n== ")[1:]:
+            title, *lines = paragraph.strip().splitlines()
+            rows = [re.split(r" {2,}", line.strip()) for line in lines if line.strip()]
+            yield pytest.param(rows, id=f"{path.stem}: {title}")
+
+
+def duration_ms(text: str) -> int:
+    return int(text[:-1]) * UNITS_MS[text[-1]]
+
+
+def cents(text: str) -> int:
+    return money_from_json({"amount": text, "currency": "USD"}, None).units
+
+
+def options(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    plain = [word for word in words if "=" not in word]
+    return plain, dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def perform(stage: Stage, action: str) -> None:
+    """Do what the first column says."""
+    first, *words = action.split()
+    if first in ("wait", "sleep", "outage"):
+        getattr(stage, first)(duration_ms(words[0]))
+    elif first in ("revoke", "fire"):
+        getattr(stage, first)(*words)
+    else:
+        speak(stage, first, words[0], *options(words[1:]))
+
+
+def speak(stage: Stage, name: str, verb: str, words: list[str], extra: dict[str, str]) -> None:
+    actor = getattr(stage, name)
+    changes: dict[str, Any] = {}
+    for key, value in extra.items():
+        changes |= change(stage, verb, key, value)
+    if verb == "counter" and words[-1] == "final":
+        words.pop()
+        changes["final"] = True
+    if verb == "commit":
+        changes = commitment_changes(changes)
+    getattr(actor, verb)(*words, **changes)
+
+
+def change(stage: Stage, verb: str, key: str, value: str) -> dict[str, Any]:
+    """One ``key=value`` of a row as a keyword of the stage's method."""
+    if key in ("until", "validUntil"):
+        return {"valid_until": stage.now_ms + duration_ms(value)}
+    if key == "expires":
+        return {"expiresAt": format_instant(stage.now_ms + duration_ms(value))}
+    if key == "hash":
+        meant = {"wrong": WRONG_HASH, "head": stage.conversation.head}
+        return {"referenceHash": meant[value]}
+    if key == "head":
+        return {"chainHead": WRONG_HASH if value == "wrong" else stage.conversation.head}
+    if key == "count":
+        return {"messageCount": stage.conversation.messages + int(value)}
+    if key == "window":
+        return {"window": duration_ms(value)}
+    if key == "deadline":
+        return {"provider.deadline": format_instant(stage.now_ms + duration_ms(value))}
+    if key == "amount":
+        return {"amount": None if value == "none" else money_number(value)}
+    if key == "rating":
+        return {"rating": int(value)}
+    return {key: value if key == "to" else URIS.get(value, value)}
+
+
+def money_number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def commitment_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """``provider.method=x`` changes that member of the obligation, ``escrow.payer`` of escrow."""
+    nested: dict[str, Any] = {}
+    for key, value in changes.items():
+        outer, _, inner = key.partition(".")
+        if inner:
+            name = {"method": "verificationMethod", "condition": "releaseCondition"}
+            nested.setdefault(outer, {})[name.get(inner, inner)] = value
+        else:
+            nested[key] = value
+    return nested
+
+
+def check_result(stage: Stage, result: str) -> None:
+    """Does the session stand as the last column says?"""
+    for told in result.split(", "):
+        check_told(stage, told.split())
+
+
+def check_told(stage: Stage, words: list[str]) -> None:
+    first, rest = words[0], words[1:]
+    if first == "ok":
+        return
+    if first in STATES:
+        assert stage.state == first
+    elif first in ("held", "posted", "voided"):
+        assert stage.money(*rest[1:])[first] == cents(rest[0]), stage.movements
+    elif first == "fired":
+        assert stage.fired == rest
+        stage.fired.clear()
+    elif first in ("buyer", "provider"):
+        assert stage.duty(first).state == rest[0]
+    elif first in stage.conversation.commitments:
+        assert stage.commitment_of(first).state.name == rest[0]
+    elif first in stage.conversation.proposals:
+        assert stage.proposal_state(first) == rest[0]
+    else:
+        assert stage.conversation.delegations[first].state == rest[0]
+
+
+def check_sums(stage: Stage) -> None:
+    """Money is conserved, and what the clearing had to do is done."""
+    for name, commitment in stage.conversation.commitments.items():
+        money = stage.money(name)
+        units = commitment.escrow.money.units if commitment.escrow else 0
+        assert sum(money.values()) in (0, units)
+        if commitment.posted_units is not None:
+            assert money == {
+                "held": 0,
+                "posted": commitment.posted_units,
+                "voided": units - commitment.posted_units,
+            }
+    assert not orders(stage.conversation)
+
+
+@pytest.mark.parametrize("rows", list(scenarios()))
+def test_every_row_ends_as_it_says(rows: list[list[str]]) -> None:
+    stage = Stage()
+    for action, result in rows:
+        try:
+            stage = check_row(stage, action, result)
+        except (AssertionError, TreatyError, pytest.fail.Exception) as error:
+            raise AssertionError(f"{action}: {result}\n{error}") from error
+
+
+def check_row(stage: Stage, action: str, result: str) -> Stage:
+    if action.startswith("scene "):
+        stage = scene(action.removeprefix("scene "))
+    elif result in REASONS:
+        with refused(stage, result):
+            perform(stage, action)
+    else:
+        perform(stage, action)
+    if result not in REASONS:
+        check_result(stage, result)
+    check_sums(stage)
+    return stage
+
+
+def test_the_scenes_named_in_the_files_exist() -> None:
+    named = {
+        name
+        for path in HERE.glob("asp_*.txt")
+        for name in re.findall(r"^scene (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert named
+    assert named <= set(SCENES)
