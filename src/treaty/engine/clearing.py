@@ -17,6 +17,7 @@ from treaty.core.ledger import fund, payout, reserve, settle
 from treaty.core.levels import Ceilings
 from treaty.core.movement import (
     AccountId,
+    Binding,
     Movement,
     account_entries,
     movement_from_json,
@@ -79,7 +80,9 @@ class Clearing:
         self._ceilings = ceilings
         desk.register(STREAM, Kind(_empty, _fold))
 
-    def execute(self, transaction: Transaction, session: str, order: Order, at_ms: int) -> Executed:
+    def execute(
+        self, transaction: Transaction, session: str, order: Order, commit_hash: str, at_ms: int
+    ) -> Executed:
         """Carry out one escrow order inside a session's own transaction (B13).
 
         Raises ``Refused`` (``escrow_unfunded``, ``ceiling_exceeded``, …); then nothing of the
@@ -97,6 +100,7 @@ class Clearing:
                 payer=payer,
                 payee=payee,
                 units=escrow.money.units,
+                binding=Binding(session, order.commitment, commit_hash),
                 ceilings=self._ceilings(escrow.payer, escrow.payee, escrow.money.asset),
             )
             self._record(transaction, movements, at_ms)

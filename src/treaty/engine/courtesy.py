@@ -1,15 +1,16 @@
 """Who may speak next when two speak at once, and how fast (decision B7).
 
-After a refusal because the chain moved on, the refused sender holds the next position for two
-seconds. Holds alternate: who held last and did not use it waits for the other's turn, so
-nobody is starved and nobody can block by being late on purpose. This is courtesy, not truth:
-it lives in memory and is gone after a restart.
+After a refusal because the chain moved on, the refused side holds the next position for two
+seconds. Who is turned away by a hold has the next one, so holds alternate and a side that is
+slow or far away is never starved. Who lets a hold lapse unused gets none until it has spoken
+again, so being late on purpose blocks nobody. This is courtesy, not truth: it lives in memory
+and is gone after a restart.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 HOLD_MS: Final = 2_000
@@ -19,37 +20,70 @@ BURST: Final = 64
 
 
 @dataclass(slots=True)
-class _Hold:
-    side: str
-    until_ms: int
+class _Turn:
+    """Whose turn it is in one session."""
+
+    holder: str = ""
+    until_ms: int = 0
+    waiting: str = ""
+    """The side that this hold has turned away; it holds next."""
+    idle: set[str] = field(default_factory=set)
+    """Sides that let their last hold lapse."""
 
 
 class Holds:
     """Holds on the next position, per session."""
 
     def __init__(self) -> None:
-        self._holds: OrderedDict[str, _Hold] = OrderedDict()
+        self._turns: OrderedDict[str, _Turn] = OrderedDict()
 
     def wait_ms(self, session: str, side: str, now_ms: int) -> int:
         """How long this side must wait for the other's hold; 0 when it may speak."""
-        hold = self._holds.get(session)
-        if hold is None or hold.side == side:
+        turn = self._turns.get(session)
+        if turn is None:
             return 0
-        return max(0, hold.until_ms - now_ms)
+        _lapse(turn, now_ms)
+        if turn.holder in ("", side):
+            return 0
+        turn.waiting = side
+        return turn.until_ms - now_ms
 
     def refused(self, session: str, side: str, now_ms: int) -> None:
-        """Give the refused side the next position, unless it let its last hold lapse."""
-        hold = self._holds.get(session)
-        if hold is not None and (hold.side == side or hold.until_ms > now_ms):
-            return
-        self._holds[session] = _Hold(side, now_ms + HOLD_MS)
-        self._holds.move_to_end(session)
-        while len(self._holds) > SESSIONS_MAX:
-            self._holds.popitem(last=False)
+        """Give the refused side the next position, unless it is held or this side idles."""
+        turn = self._turns.setdefault(session, _Turn())
+        self._turns.move_to_end(session)
+        _lapse(turn, now_ms)
+        if not turn.holder and side and side not in turn.idle:
+            turn.holder, turn.until_ms = side, now_ms + HOLD_MS
+        while len(self._turns) > SESSIONS_MAX:
+            self._turns.popitem(last=False)
 
-    def accepted(self, session: str) -> None:
-        """A message was accepted: any hold is used up or was not needed."""
-        self._holds.pop(session, None)
+    def accepted(self, session: str, side: str, now_ms: int) -> None:
+        """A message of this side was accepted: its hold is used, and who was waiting is next."""
+        turn = self._turns.get(session)
+        if turn is None:
+            return
+        _lapse(turn, now_ms)
+        turn.idle.discard(side)
+        if turn.holder == side:
+            _pass_on(turn, now_ms)
+        if not turn.holder and not turn.idle:
+            del self._turns[session]
+
+
+def _lapse(turn: _Turn, now_ms: int) -> None:
+    """End a hold whose time is over; it goes to the side it has turned away."""
+    if turn.until_ms - now_ms > HOLD_MS:
+        # The clock went back; nobody waits for it to come here again.
+        turn.holder = ""
+    while turn.holder and turn.until_ms <= now_ms:
+        turn.idle.add(turn.holder)
+        _pass_on(turn, turn.until_ms)
+
+
+def _pass_on(turn: _Turn, at_ms: int) -> None:
+    turn.holder, turn.waiting = turn.waiting, ""
+    turn.until_ms = at_ms + HOLD_MS if turn.holder else 0
 
 
 class Rates:
@@ -64,7 +98,7 @@ class Rates:
         tokens, then_ms = self._buckets.get(key, (float(BURST), now_ms))
         tokens = min(float(BURST), tokens + max(0, now_ms - then_ms) * RATE_PER_SECOND / 1000)
         taken = tokens >= 1
-        self._buckets[key] = (tokens - 1 if taken else tokens, max(now_ms, then_ms))
+        self._buckets[key] = (tokens - 1 if taken else tokens, now_ms)
         self._buckets.move_to_end(key)
         while len(self._buckets) > 2 * SESSIONS_MAX:
             self._buckets.popitem(last=False)

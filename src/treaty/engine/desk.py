@@ -11,6 +11,8 @@ Laws:
    states are loaded afresh and the decision made again, a bounded number of times.
 3. Decisions on different streams share commits; the store groups them.
 4. Cached states are a fold of durable entries, bounded in number, and may be dropped any time.
+5. Who stops waiting does not stop the commit: a stream stays locked until the store has said
+   what became of it, so nobody decides on a state that is about to be overtaken.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -74,9 +76,9 @@ class Transaction:
         self._states: dict[str, Any] = {}
         self._new: dict[str, list[Entry]] = {}
         self._nonces: list[Nonce] = []
-        self._tasks: list[Task] = []
-        self._drops: list[str] = []
+        self._tasks: dict[str, Task | None] = {}
         self._settings: list[tuple[str, bytes]] = []
+        self._afterwards: list[Callable[[], None]] = []
 
     def need(self, *streams: str) -> None:
         """Make sure these streams are locked; the decision starts again when they were not."""
@@ -109,15 +111,19 @@ class Transaction:
 
     def put_task(self, task: Task) -> None:
         """Schedule an effect or a timer, replacing the one of the same id."""
-        self._tasks.append(task)
+        self._tasks[task.id] = task
 
     def drop_task(self, task_id: str) -> None:
-        """Forget a task."""
-        self._drops.append(task_id)
+        """Forget a task, also one that this decision has put."""
+        self._tasks[task_id] = None
 
     def put_setting(self, name: str, value: bytes) -> None:
         """Overwrite a small named value."""
         self._settings.append((name, value))
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Do this once everything written is durable, even when nobody waits any more."""
+        self._afterwards.append(act)
 
     def unit(self) -> Unit:
         """Everything written, as one unit for the store."""
@@ -128,20 +134,25 @@ class Transaction:
         return Unit(
             appends,
             tuple(self._nonces),
-            tuple(self._tasks),
-            tuple(self._drops),
+            tuple(task for task in self._tasks.values() if task is not None),
+            tuple(name for name, task in self._tasks.items() if task is None),
             tuple(self._settings),
         )
 
     @property
     def wrote(self) -> bool:
         """True when there is anything to commit."""
-        return bool(self._new or self._nonces or self._tasks or self._drops or self._settings)
+        return bool(self._new or self._nonces or self._tasks or self._settings)
 
     @property
     def scheduled(self) -> bool:
         """True when a task was put."""
-        return bool(self._tasks)
+        return any(task is not None for task in self._tasks.values())
+
+    def finish(self) -> None:
+        """Do what was to be done afterwards."""
+        for act in self._afterwards:
+            act()
 
     def results(self) -> Iterable[tuple[str, _Loaded]]:
         """The streams that moved, with their new position and state."""
@@ -162,7 +173,7 @@ class Desk:
         self.entropy = entropy
         self._kinds: dict[str, Kind] = {}
         self._cache: OrderedDict[str, _Loaded] = OrderedDict()
-        self._pinned: set[str] = set()
+        self._pinned: dict[str, Any] = {}
         self._locks: dict[str, _Lock] = {}
         self._watches: dict[str, set[Watch]] = {}
         self.on_task: Callable[[], None] = _nobody
@@ -190,8 +201,7 @@ class Desk:
             except _NeedsError as need:
                 names |= need.streams
             except Conflict:
-                for name in names:
-                    self._cache.pop(name, None)
+                continue
         raise UnavailableError("others kept winning the race for these streams", "overloaded")
 
     async def _try(self, names: frozenset[str], decide: Callable[[Transaction], T]) -> T:
@@ -204,19 +214,43 @@ class Desk:
             return answer
 
     async def _commit(self, names: frozenset[str], transaction: Transaction) -> None:
+        writing = asyncio.ensure_future(self.store.commit(transaction.unit()))
         try:
-            await self.store.commit(transaction.unit())
-        except BaseException:
-            # Cancelled or failed: whether it was kept is not known, so nothing is believed.
-            for name in names:
-                self._cache.pop(name, None)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # Whoever waits for the answer is gone; the entries may well be durable.
+            await _outlast(writing)
+            self._take(names, transaction, writing)
             raise
+        except BaseException:
+            self._forget(names)
+            raise
+        self._take(names, transaction, writing)
+
+    def _take(
+        self, names: frozenset[str], transaction: Transaction, writing: asyncio.Future[None]
+    ) -> None:
+        """Believe what was written, if it was."""
+        if not writing.done() or writing.cancelled() or writing.exception() is not None:
+            self._forget(names)
+            return
         for stream, loaded in transaction.results():
             self._keep(stream, loaded)
-            for watch in self._watches.get(stream, ()):
-                watch.wake()
+        transaction.finish()
+        self._wake(stream for stream, _ in transaction.results())
         if transaction.scheduled:
             self.on_task()
+
+    def _forget(self, names: frozenset[str]) -> None:
+        """Whether it was kept is not known, so nothing is believed, and readers look again."""
+        for name in names:
+            self._cache.pop(name, None)
+        self._wake(names)
+
+    def _wake(self, streams: Iterable[str]) -> None:
+        for stream in streams:
+            for watch in self._watches.get(stream, ()):
+                watch.wake()
 
     @asynccontextmanager
     async def _holding(self, names: frozenset[str]) -> AsyncIterator[None]:
@@ -237,8 +271,16 @@ class Desk:
             self._locks.pop(name, None)
 
     async def state(self, stream: str) -> Any:
-        """The state of a stream as of now, without a lock: for reading."""
-        return (await self._load(stream)).state
+        """The committed state of a stream as of now, for reading."""
+        loaded = self._cache.get(stream)
+        if loaded is None:
+            # Under the lock, so that many readers fold a stream once, and none keeps a state
+            # that a writer is about to overtake.
+            async with self._holding(frozenset((stream,))):
+                loaded = await self._load(stream)
+        else:
+            self._cache.move_to_end(stream)
+        return loaded.state
 
     async def _load(self, stream: str) -> _Loaded:
         loaded = self._cache.get(stream)
@@ -253,13 +295,14 @@ class Desk:
                 loaded.position = entry.position
             if len(page) < READ_PAGE:
                 break
-        newer = self._cache.get(stream)
-        if newer is not None and newer.position >= loaded.position:
-            return newer
-        self._keep(stream, loaded)
+        # What nobody has written to is not kept: strangers may ask for any name.
+        if loaded.position or stream in self._pinned:
+            self._keep(stream, loaded)
         return loaded
 
     def _keep(self, stream: str, loaded: _Loaded) -> None:
+        if stream in self._pinned:
+            self._pinned[stream] = loaded.state
         self._cache[stream] = loaded
         self._cache.move_to_end(stream)
         while len(self._cache) > STATES_CACHED_MAX + len(self._pinned):
@@ -269,14 +312,14 @@ class Desk:
             else:
                 del self._cache[oldest]
 
-    def pin(self, stream: str) -> None:
-        """Keep a stream's state for good, for ``peek``."""
-        self._pinned.add(stream)
+    async def pin(self, stream: str) -> None:
+        """Load a stream and keep its state for good, for ``peek``."""
+        self._pinned.setdefault(stream, None)
+        self._pinned[stream] = await self.state(stream)
 
     def peek(self, stream: str) -> Any:
-        """The committed state of a pinned stream, without waiting. ``None`` before it is loaded."""
-        loaded = self._cache.get(stream)
-        return None if loaded is None else loaded.state
+        """The state of a pinned stream as this process knows it, without waiting."""
+        return self._pinned[stream]
 
     def forget(self, stream: str) -> None:
         """Drop a cached state that is not expected to be asked for again."""
@@ -307,20 +350,18 @@ class _Lock:
         self.users = 0
 
 
-class Watch:
-    """A waiting reader of one stream. Woken once for any number of new entries."""
+class Bell:
+    """Something one coroutine waits for and others ring. Any number of rings wake it once."""
 
-    def __init__(self, desk: Desk, stream: str) -> None:
-        self.stream = stream
-        self._desk = desk
+    def __init__(self) -> None:
         self._news = asyncio.Event()
 
-    def wake(self) -> None:
-        """Tell the reader that the stream has grown."""
+    def ring(self) -> None:
+        """Wake the one that waits, now or when it next waits."""
         self._news.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for news, at most so long. True when there is some."""
+        """Wait for a ring, at most so long. True when there was one."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()
@@ -329,6 +370,29 @@ class Watch:
         self._news.clear()
         return True
 
+
+class Watch:
+    """A waiting reader of one stream. Woken once for any number of new entries."""
+
+    def __init__(self, desk: Desk, stream: str) -> None:
+        self.stream = stream
+        self._desk = desk
+        self._bell = Bell()
+
+    def wake(self) -> None:
+        """Tell the reader that the stream has grown."""
+        self._bell.ring()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for news, at most so long. True when there is some."""
+        return await self._bell.wait(timeout_s)
+
     def close(self) -> None:
         """Stop watching."""
         self._desk.unwatch(self)
+
+
+async def _outlast(writing: asyncio.Future[None]) -> None:
+    """Wait for a commit whose caller was cancelled; a second cancellation ends the wait."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.wait((writing,))

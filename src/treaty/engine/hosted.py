@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
+from treaty.core.persistent import PersistentMap
 from treaty.engine.desk import Kind
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.ports import Entry
 from treaty.errors import MisuseError
 from treaty.wire.canonical import Json, read_json
+from treaty.wire.fields import instant
 
 STREAM: Final = "session"
 RECENT_MAX: Final = 64
@@ -36,10 +38,12 @@ class Hosted:
     """One session at its host."""
 
     state: Any
-    seen: Mapping[tuple[str, str], Seen] = field(default_factory=dict)
+    seen: PersistentMap[tuple[str, str], Seen] = field(default_factory=PersistentMap)
     """(sender, messageId) -> what came under it (B2)."""
     recent: tuple[tuple[str, int], ...] = ()
     """(message hash, position) of the last messages, oldest first."""
+    away_until_ms: int = 0
+    """To when outages of the host are noted in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,16 @@ def fold_session(dialect: SessionDialect, hosted: Hosted, entry: Entry, written:
     """Fold one log entry."""
     tag = entry_hash(written.record)
     if isinstance(written.log, HostFact):
-        return replace(hosted, state=dialect.fold_fact(hosted.state, written.log, tag))
+        fact = written.log
+        away_ms = instant(fact.data, "to") if fact.fact == "outage" else hosted.away_until_ms
+        state = dialect.fold_fact(hosted.state, fact, tag)
+        return replace(hosted, state=state, away_until_ms=away_ms)
     receipt, message = written.log, written.message
     key = (receipt.sender, message.message_id)
-    return Hosted(
+    return replace(
+        hosted,
         state=dialect.fold_message(hosted.state, message, receipt, tag),
-        seen={**hosted.seen, key: Seen(receipt.raw_digest, entry.position)},
+        seen=hosted.seen.put(key, Seen(receipt.raw_digest, entry.position)),
         recent=(*hosted.recent[1 - RECENT_MAX :], (receipt.hash, entry.position)),
     )
 

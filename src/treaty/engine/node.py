@@ -13,6 +13,7 @@ from typing import Final
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import SessionDialect
+from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.outbox import Outbox
@@ -27,7 +28,6 @@ from treaty.wire.canonical import Json, canonical, read_json
 
 HEARTBEAT: Final = "heartbeat"
 HEARTBEAT_MS: Final = 5_000
-HEARTBEAT_TASK: Final = "node/heartbeat"
 OUTAGE_LEAST_MS: Final = 2 * HEARTBEAT_MS
 """Shorter gaps than two heartbeats are no outage but a quick restart."""
 
@@ -77,22 +77,20 @@ class Node:
             trust_stream=LOG,
         )
         self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
+        self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk)
         self.sessions = Sessions(
             self.desk,
             dialect,
             Host(identity.uri, identity.signer, identity.base_url),
             registry=self.registry,
-            clearing=self.clearing,
+            follow_up=self.follow_up,
             inboxes=self.inboxes,
             standing=self.trust.standing,
         )
-        handlers = {
-            "timer": self.sessions.fire,
-            "outcome": self._record_outcome,
-            HEARTBEAT: self._beat,
-        }
-        self.outbox = Outbox(self.desk, handlers, complain)
+        self._beat_ms = 0
+        handlers = {"timer": self.follow_up.fire, "outcome": self._record_outcome}
+        self.outbox = Outbox(self.desk, handlers, complain, self._beat)
 
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
@@ -100,7 +98,7 @@ class Node:
         await self.registry.load()
         await self._register_self()
         await self._note_outage()
-        await self._beat(Task(HEARTBEAT_TASK, HEARTBEAT, self.desk.clock(), b""))
+        await self._beat()
 
     async def run(self) -> None:
         """Do what falls due, until cancelled."""
@@ -149,16 +147,17 @@ class Node:
         after = ""
         while tasks := await self.desk.store.tasks("timer", 1_000, after):
             for task in tasks:
-                await self.sessions.note_outage(task.payload.decode(), last, now_ms)
+                await self.follow_up.note_outage(task.payload.decode(), last, now_ms)
             after = tasks[-1].id
 
-    async def _beat(self, task: Task) -> None:
+    async def _beat(self) -> None:
         """Write down that the node lives, every five seconds, and forget what has lapsed."""
         now_ms = self.desk.clock()
-        next_beat = Task(task.id, HEARTBEAT, now_ms + HEARTBEAT_MS, b"")
-        setting = (HEARTBEAT, canonical(now_ms))
-        await self.desk.store.commit(Unit(put_tasks=(next_beat,), settings=(setting,)))
+        if abs(now_ms - self._beat_ms) < HEARTBEAT_MS:
+            return
+        await self.desk.store.commit(Unit(settings=((HEARTBEAT, canonical(now_ms)),)))
         await self.desk.store.purge(now_ms)
+        self._beat_ms = now_ms
 
     async def _record_outcome(self, task: Task) -> None:
         session = task.id.split("/")[1]
@@ -168,7 +167,7 @@ class Node:
         self, transaction: Transaction, stream: str, data: Mapping[str, Json], at_ms: int
     ) -> None:
         state = transaction.state(stream).state
-        self.sessions.write_fact(transaction, stream, "outcome", data, max(at_ms, state.at_ms))
+        self.follow_up.write_fact(transaction, stream, "outcome", data, max(at_ms, state.at_ms))
 
     def describe(self) -> dict[str, Json]:
         """``GET /.well-known/asp.json``: the node's card, endpoints and versions."""

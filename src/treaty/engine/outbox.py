@@ -7,16 +7,17 @@ with growing pauses; it never stops the others.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from treaty.engine.desk import Desk
+from treaty.engine.desk import Bell, Desk
 from treaty.engine.ports import Task, Unit
 from treaty.errors import TreatyError
 from treaty.wire.instants import format_instant
 
 BATCH: Final = 100
+FAILING_MAX: Final = 9_900
+"""Tasks that are put off at a time; with a batch behind them they are what a store hands out."""
 IDLE_MS: Final = 250
 """Longest sleep between two looks at the clock: it may jump (B10)."""
 PAUSE_MS: Final = 500
@@ -24,48 +25,63 @@ PAUSE_MOST_MS: Final = 60_000
 
 Handler = Callable[[Task], Awaitable[None]]
 Complain = Callable[[str], None]
+Pulse = Callable[[], Awaitable[None]]
+"""What is to be done in every round, whatever the clock of the machine does."""
 
 
 class Outbox:
     """Runs due tasks until stopped."""
 
-    def __init__(self, desk: Desk, handlers: Mapping[str, Handler], complain: Complain) -> None:
+    def __init__(
+        self, desk: Desk, handlers: Mapping[str, Handler], complain: Complain, pulse: Pulse
+    ) -> None:
         self._desk = desk
         self._handlers = handlers
         self._complain = complain
-        self._failures: dict[str, tuple[int, int]] = {}
-        self._news = asyncio.Event()
-        desk.on_task = self._news.set
+        self._pulse = pulse
+        self._put_off: dict[str, tuple[int, int]] = {}
+        """Task -> (not before, failures so far)."""
+        self._news = Bell()
+        desk.on_task = self._news.ring
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; a store that cannot be reached is asked again."""
         while True:
-            worked = await self.run_due()
-            if worked:
-                continue
-            self._news.clear()
-            wait_ms = await self._wait_ms()
             try:
-                async with asyncio.timeout(wait_ms / 1000):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+                await self._pulse()
+                worked = await self.run_due()
+                wait_ms = 0 if worked else await self._wait_ms()
+            except TreatyError as error:
+                self._complain(f"the outbox waits for the store ({error.code}: {error.detail})")
+                wait_ms = PAUSE_MS
+            if wait_ms:
+                await self._news.wait(wait_ms / 1000)
 
     async def _wait_ms(self) -> int:
         due_ms = await self._desk.store.next_due_ms()
-        if due_ms is None:
+        if due_ms is None or self._put_off:
             return IDLE_MS
         return max(1, min(IDLE_MS, due_ms - self._desk.clock()))
 
     async def run_due(self) -> int:
         """Run what is due now; returns how many tasks did their work."""
         now_ms = self._desk.clock()
-        tasks = await self._desk.store.due_tasks(now_ms, BATCH)
-        ready = [task for task in tasks if self._failures.get(task.id, (0, 0))[0] <= now_ms]
+        # Those that are put off stay due: they are asked for on top of the batch.
+        limit = BATCH + len(self._put_off)
+        tasks = await self._desk.store.due_tasks(now_ms, limit)
+        if len(tasks) < limit:
+            due = {task.id for task in tasks}
+            self._put_off = {name: one for name, one in self._put_off.items() if name in due}
+        ready = [task for task in tasks if not self._waits(task, now_ms)]
         done = 0
-        for task in ready:
+        for task in ready[:BATCH]:
             done += await self._run(task, now_ms)
         return done
+
+    def _waits(self, task: Task, now_ms: int) -> bool:
+        """True while a task is put off; a wait beyond the longest means the clock went back."""
+        not_before_ms = self._put_off.get(task.id, (0, 0))[0]
+        return 0 < not_before_ms - now_ms <= PAUSE_MOST_MS
 
     async def _run(self, task: Task, now_ms: int) -> bool:
         handler = self._handlers.get(task.kind)
@@ -75,15 +91,16 @@ class Outbox:
         try:
             await handler(task)
         except TreatyError as error:
-            self._put_off(task, now_ms, error)
+            self._later(task, now_ms, error)
             return False
-        self._failures.pop(task.id, None)
+        self._put_off.pop(task.id, None)
         return True
 
-    def _put_off(self, task: Task, now_ms: int, error: TreatyError) -> None:
-        tries = self._failures.get(task.id, (0, 0))[1] + 1
+    def _later(self, task: Task, now_ms: int, error: TreatyError) -> None:
+        tries = self._put_off.get(task.id, (0, 0))[1] + 1
         pause_ms = min(PAUSE_MOST_MS, PAUSE_MS * 2 ** min(tries, 10))
-        self._failures[task.id] = (now_ms + pause_ms, tries)
+        if len(self._put_off) < FAILING_MAX:
+            self._put_off[task.id] = (now_ms + pause_ms, tries)
         self._complain(
             f"task {task.kind} failed ({error.code}: {error.detail}); "
             f"next try at {format_instant(now_ms + pause_ms)}"

@@ -107,12 +107,16 @@ class Registry:
                 accepts_successor(current, view)
             transaction.append(stream, "card", canonical(_bare(view)), None, view)
             self._on_identity(transaction, view, current)
+            transaction.afterwards(lambda: self._enter(agent, view))
             return current is None
 
         new = await self._desk.transact((stream, self._trust_stream), decide)
-        self._directory[agent] = _card(view)
-        self._desk.forget(stream)
         return self.listed(agent), new
+
+    def _enter(self, agent: str, view: CardView) -> None:
+        self._directory[agent] = _card(view)
+        # From here on the directory is asked.
+        self._desk.forget(card_stream(agent))
 
     def listed(self, agent: str) -> dict[str, Json]:
         """A card with a fresh signed listing. Raises ``Refused`` (``unknown_agent``)."""

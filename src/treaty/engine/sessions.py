@@ -2,44 +2,41 @@
 
 ``submit`` is the life of one message, steps 2 to 6 of the architecture page. Everything the
 host does to a session, by message or by timer, is a signed entry in its log.
+
+Laws:
+
+1. A refused message changes nothing and uses nothing up, its id neither.
+2. A receipt bears the instant at which signature and proof were judged, so that every reader
+   of the log comes to the same judgement.
+3. The same bytes are answered with the same receipt, before anything else is looked at.
+
+Read next: ``follow_up``, what the host does after each entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from treaty.core.log import fact_body, read_log_record, receipt_body
-from treaty.engine.clearing import Clearing
+from treaty.core.log import read_log_record, receipt_body
 from treaty.engine.courtesy import Holds, Rates
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import Notice, SessionDialect, Standing
-from treaty.engine.hosted import (
-    STREAM,
-    Hosted,
-    Seen,
-    Written,
-    position_after,
-    session_kind,
-    session_stream,
-)
+from treaty.engine.follow_up import FollowUp
+from treaty.engine.hosted import Hosted, Seen, Written, position_after, session_stream
 from treaty.engine.inbox import Inboxes
-from treaty.engine.ports import Entry, Task
+from treaty.engine.ports import Entry
 from treaty.engine.registry import Registry
 from treaty.errors import Refused, UnverifiableError, shown
 from treaty.identity.keys import ProofKey, PublicKey, Signer, read_public_key
 from treaty.identity.records import seal
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import sha256_tag
-from treaty.wire.instants import format_instant
-from treaty.wire.money import Money, money_to_json
 
 MISSED_MESSAGES_MAX: Final = 16
 MISSED_BYTES_MAX: Final = 65_536
-ORDERS_MAX: Final = 64
-"""Escrow orders one entry may lead to; more would mean that the fold does not settle."""
 
 
 @lru_cache(maxsize=4_096)
@@ -60,6 +57,17 @@ class Host:
     base_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A decoded message with what it takes to judge it."""
+
+    message: Any
+    digest: str
+    key: PublicKey
+    proof_key: ProofKey
+    at_ms: int
+
+
 class Sessions:
     """Sessions of one dialect, hosted by one node."""
 
@@ -70,7 +78,7 @@ class Sessions:
         host: Host,
         *,
         registry: Registry,
-        clearing: Clearing,
+        follow_up: FollowUp,
         inboxes: Inboxes,
         standing: StandingOf,
     ) -> None:
@@ -78,12 +86,11 @@ class Sessions:
         self._dialect = dialect
         self._host = host
         self._registry = registry
-        self._clearing = clearing
+        self._follow_up = follow_up
         self._inboxes = inboxes
         self._standing = standing
         self._holds = Holds()
         self._rates = Rates()
-        desk.register(STREAM, session_kind(dialect))
 
     async def open(self, raw: bytes) -> bytes:
         """Open a session by its invitation; the answer is the signed receipt.
@@ -118,30 +125,42 @@ class Sessions:
         key, proof_key = self._keys(hosted, message, opening=invitee is not None)
         if invitee is not None:
             self._check_opening(message, invitee)
-        now_ms = self._desk.clock()
-        self._dialect.authenticate(
-            message,
-            key,
-            proof_key=proof_key,
-            received_at_ms=now_ms,
-            base_url=self._host.base_url,
-        )
+        arrival = _Arrival(message, digest, key, proof_key, self._desk.clock())
+        at_ms = max(arrival.at_ms, hosted.state.at_ms)
+        self._authenticate(arrival, at_ms)
         if seen is not None:
             raise Refused("this messageId was used for other content", "duplicate")
-        self._check_courtesy(hosted, message, now_ms)
+        self._check_courtesy(hosted, message, arrival.at_ms)
+        answer = await self._write(stream, arrival, at_ms, invitee)
+        if isinstance(answer, Seen):
+            return await self._stored_answer(stream, answer)
+        side = hosted.state.side(message.sender)
+        self._holds.accepted(message.session_id, side, self._desk.clock())
+        return answer
+
+    def _authenticate(self, arrival: _Arrival, at_ms: int) -> None:
+        self._dialect.authenticate(
+            arrival.message,
+            arrival.key,
+            proof_key=arrival.proof_key,
+            received_at_ms=at_ms,
+            base_url=self._host.base_url,
+        )
+
+    async def _write(
+        self, stream: str, arrival: _Arrival, at_ms: int, invitee: str | None
+    ) -> bytes | Seen:
         extra = () if invitee is None else self._inboxes.streams(invitee)
 
-        def decide(transaction: Transaction) -> bytes:
-            return self._decide(transaction, stream, message, digest, key)
+        def decide(transaction: Transaction) -> bytes | Seen:
+            return self._decide(transaction, stream, arrival, at_ms)
 
         try:
-            receipt = await self._desk.transact((stream, *extra), decide)
+            return await self._desk.transact((stream, *extra), decide)
         except Refused as refusal:
             if refusal.code != "chain_stale":
                 raise
-            raise await self._stale(stream, message, refusal) from None
-        self._holds.accepted(message.session_id)
-        return receipt
+            raise await self._stale(stream, arrival.message, refusal) from None
 
     def _keys(self, hosted: Hosted, message: Any, *, opening: bool) -> tuple[PublicKey, ProofKey]:
         """The pinned key, or the registered one for a first message (B5), and its proof key."""
@@ -189,23 +208,23 @@ class Sessions:
             )
 
     def _decide(
-        self,
-        transaction: Transaction,
-        stream: str,
-        message: Any,
-        digest: str,
-        key: PublicKey,
-    ) -> bytes:
+        self, transaction: Transaction, stream: str, arrival: _Arrival, judged_ms: int
+    ) -> bytes | Seen:
         hosted: Hosted = transaction.state(stream)
-        before = hosted.state
-        at_ms = max(transaction.now_ms, before.at_ms)
+        before, message = hosted.state, arrival.message
         # Two copies of one message may have raced to this point.
         seen = hosted.seen.get((message.sender, message.message_id))
+        if seen is not None and seen.digest == arrival.digest:
+            return seen
         if seen is not None:
-            raise Refused("this message was accepted a moment ago: send it again", "duplicate")
+            raise Refused("this messageId was used for other content", "duplicate")
+        at_ms = max(arrival.at_ms, before.at_ms)
         self._dialect.judge(before, message, at_ms, self._standing)
-        entry = self._write_receipt(transaction, stream, message, digest, key, at_ms)
-        self.follow_up(transaction, stream, at_ms)
+        if at_ms != judged_ms:
+            # Another entry came between, and its time is this one's as well.
+            self._authenticate(arrival, at_ms)
+        entry = self._write_receipt(transaction, stream, arrival, at_ms)
+        self._follow_up.settle(transaction, stream, at_ms)
         after = transaction.state(stream).state
         for notice in self._dialect.notices(before, after, message):
             self._notify(transaction, notice, message.raw, at_ms)
@@ -216,14 +235,9 @@ class Sessions:
         self._inboxes.deliver(transaction, notice, raw, at_ms)
 
     def _write_receipt(
-        self,
-        transaction: Transaction,
-        stream: str,
-        message: Any,
-        digest: str,
-        key: PublicKey,
-        at_ms: int,
+        self, transaction: Transaction, stream: str, arrival: _Arrival, at_ms: int
     ) -> Entry:
+        message = arrival.message
         state = transaction.state(stream).state
         member = state.participants.get(message.sender)
         first = member is None or member.public_key is None
@@ -236,127 +250,12 @@ class Sessions:
             previous_hash=message.previous_hash,
             sender=message.sender,
             performative=self._dialect.performative(message),
-            raw_digest=digest,
-            public_key=key.text if first else None,
+            raw_digest=arrival.digest,
+            public_key=arrival.key.text if first else None,
         )
         record = seal("receipt", body, self._host.signer)
         written = Written(record, read_log_record(record), message)
         return transaction.append(stream, "receipt", canonical(record), message.raw, written)
-
-    def write_fact(
-        self,
-        transaction: Transaction,
-        stream: str,
-        fact: str,
-        data: Mapping[str, Json],
-        at_ms: int,
-    ) -> None:
-        """Write and fold one signed fact of the host's own."""
-        state = transaction.state(stream).state
-        body = fact_body(
-            session=state.id,
-            position=transaction.position(stream) + 1,
-            at_ms=at_ms,
-            previous_entry=state.entry,
-            fact=fact,
-            data=data,
-        )
-        record = seal("fact", body, self._host.signer)
-        written = Written(record, read_log_record(record))
-        transaction.append(stream, "fact", canonical(record), None, written)
-
-    def follow_up(self, transaction: Transaction, stream: str, at_ms: int) -> None:
-        """Do what the entry just written demands: escrow, reports, the next timer."""
-        for _ in range(ORDERS_MAX):
-            state = transaction.state(stream).state
-            orders = self._dialect.orders(state)
-            if not orders:
-                break
-            self._execute(transaction, stream, orders[0], at_ms)
-        self._reset_timer(transaction, stream)
-
-    def _execute(self, transaction: Transaction, stream: str, order: Any, at_ms: int) -> None:
-        state = transaction.state(stream).state
-        commitment = state.commitments[order.commitment]
-        result = self._clearing.execute(transaction, state.id, order, at_ms)
-        asset = order.escrow.money.asset
-        data: dict[str, Json] = {
-            "movement": order.kind.value,
-            "reservation": result.reservation,
-            "commitmentId": order.commitment,
-            "commitHash": commitment.hash,
-            "payer": order.escrow.payer,
-            "payee": order.escrow.payee,
-            "amount": dict(money_to_json(order.escrow.money)),
-        }
-        if order.kind.value == "settle":
-            data["posted"] = dict(money_to_json(Money(result.posted_units, asset)))
-            data["voided"] = dict(money_to_json(Money(result.voided_units, asset)))
-        self.write_fact(transaction, stream, "escrow", data, at_ms)
-        if order.kind.value == "settle":
-            self._report(transaction, stream, order.commitment, at_ms)
-
-    def _report(self, transaction: Transaction, stream: str, commitment: str, at_ms: int) -> None:
-        """Tell the trust node, through the outbox, how a commitment ended (B16)."""
-        state = transaction.state(stream).state
-        settled = self._dialect.settled(state, commitment)
-        if settled.consent and not settled.value_units:
-            return
-        payload: dict[str, Json] = {
-            "session": state.id,
-            "head": state.head,
-            "commitment": settled.commitment,
-            "payer": settled.payer,
-            "payee": settled.payee,
-            "value": dict(money_to_json(Money(settled.value_units, settled.asset))),
-            "kept": dict(settled.kept),
-            "ratings": dict(settled.ratings),
-            "at": format_instant(at_ms),
-        }
-        name = f"outcome/{state.id}/{commitment}"
-        transaction.put_task(Task(name, "outcome", at_ms, canonical(payload)))
-
-    def _reset_timer(self, transaction: Transaction, stream: str) -> None:
-        """Keep the earliest timer of a session in the store; one task a session (B10)."""
-        state = transaction.state(stream).state
-        due_ms = self._dialect.next_due_ms(state)
-        name = f"timer/{state.id}"
-        if due_ms is None:
-            transaction.drop_task(name)
-        else:
-            transaction.put_task(Task(name, "timer", due_ms, state.id.encode()))
-
-    async def fire(self, task: Task) -> None:
-        """Write the timers that are due in one session as signed facts, and put the next one."""
-        stream = session_stream(task.payload.decode())
-
-        def decide(transaction: Transaction) -> None:
-            for _ in range(ORDERS_MAX):
-                state = transaction.state(stream).state
-                at_ms = max(transaction.now_ms, state.at_ms)
-                timer = self._dialect.due(state, transaction.now_ms)
-                if timer is None:
-                    break
-                data: dict[str, Json] = {"name": timer[0], "due": format_instant(timer[1])}
-                self.write_fact(transaction, stream, "timer", data, at_ms)
-                self.follow_up(transaction, stream, at_ms)
-            self._reset_timer(transaction, stream)
-
-        await self._desk.transact((stream,), decide)
-
-    async def note_outage(self, session_id: str, from_ms: int, to_ms: int) -> None:
-        """Record that the host was away; every deadline running in it moves on (B10)."""
-        stream = session_stream(session_id)
-        data: dict[str, Json] = {"from": format_instant(from_ms), "to": format_instant(to_ms)}
-
-        def decide(transaction: Transaction) -> None:
-            state = transaction.state(stream).state
-            self.write_fact(
-                transaction, stream, "outage", data, max(transaction.now_ms, state.at_ms)
-            )
-            self._reset_timer(transaction, stream)
-
-        await self._desk.transact((stream,), decide)
 
     async def _stored_answer(self, stream: str, seen: Seen) -> bytes:
         entries = await self._desk.store.read(stream, seen.position - 1, 1)

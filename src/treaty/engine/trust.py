@@ -32,9 +32,10 @@ from treaty.core.trust import (
     score,
     stamped,
 )
+from treaty.core.trust_state import agent_state
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
-from treaty.engine.ports import Entry, Task
+from treaty.engine.ports import Entry, Nonce, Task
 from treaty.errors import Refused
 from treaty.identity.cards import CardView
 from treaty.identity.keys import PublicKey, Signer
@@ -47,6 +48,8 @@ from treaty.wire.money import money_from_json, number_to_json
 STREAM: Final = "trust"
 LOG: Final = "trust/log"
 PAGE_MAX: Final = 200
+REPEATS_MS: Final = 86_400_000
+"""How long a repeated report of an outcome is recognised; its task is gone at once."""
 RECORD_KINDS: Final = frozenset(("identity", "attestation", "endorsement", "violation", "outcome"))
 
 Announce = Callable[[Transaction, str, Mapping[str, Json], int], None]
@@ -80,8 +83,7 @@ class TrustNode:
 
     async def load(self) -> None:
         """Fold the log once, at start; it is kept from then on."""
-        self._desk.pin(LOG)
-        await self._desk.state(LOG)
+        await self._desk.pin(LOG)
 
     def score(self, agent: str) -> Score:
         """The score of an agent now."""
@@ -126,8 +128,8 @@ class TrustNode:
     async def attest(self, record: Json) -> dict[str, Json]:
         """Take in an attestation signed by the operator. Answers the agent's new standing.
 
-        Raises ``SignatureError``, ``WireError``; ``Refused`` (``unauthorized``) when it names
-        another attester.
+        The same one again changes nothing. Raises ``SignatureError``, ``WireError``; ``Refused``:
+        ``unauthorized`` when it names another attester, ``duplicate`` when a later one is known.
         """
         signed = open_record("attestation", record, self._operator).value
         attestation = record_from_json("attestation", signed)
@@ -136,6 +138,13 @@ class TrustNode:
             raise Refused(f"this operator attests as {self._operator_uri}", "unauthorized")
 
         def decide(transaction: Transaction) -> None:
+            log: TrustLog = transaction.state(LOG)
+            known = agent_state(log.state, attestation.agent).attestation
+            if known == attestation:
+                return
+            if known is not None and known.at_ms >= attestation.at_ms:
+                # Otherwise anybody could bring an old attestation back by sending it again.
+                raise Refused("a later attestation of this agent is on record", "duplicate")
             transaction.append(LOG, "attestation", canonical(signed), None, attestation)
 
         await self._desk.transact((LOG,), decide)
@@ -148,6 +157,9 @@ class TrustNode:
 
         def decide(transaction: Transaction) -> None:
             transaction.drop_task(task.id)
+            # Another process may have taken up the same task.
+            expires_ms = transaction.now_ms + REPEATS_MS
+            transaction.consume(Nonce("outcome", task.id, expires_ms))
             before: TrustLog = transaction.state(LOG)
             outcome = stamped(before.state, self._outcome(payload))
             index, sealed = self._append(transaction, outcome)
@@ -225,7 +237,7 @@ class TrustNode:
         size, head = self._log().frontier.size, self.head()
         end = min(end, size, start + PAGE_MAX)
         await self._grow(size)
-        entries = await self._desk.store.read(LOG, start, max(0, end - start))
+        entries = await self._desk.store.read(LOG, start, end - start) if end > start else []
         records: list[Json] = [
             {
                 "index": entry.position - 1,

@@ -1,0 +1,171 @@
+"""What a session's host does after every entry: escrow, reports, timers, outages.
+
+A message or a timer changes a session; what that demands is read off its state and done in the
+same transaction, each as a signed fact in the session's log (decisions B7, B10, B13). Nothing
+here is decided: ``orders`` and ``due`` of the dialect say what, the clearing says whether.
+
+Read next: ``sessions``, which accepts the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from treaty.core.commitment import Order, OrderKind
+from treaty.core.log import fact_body, read_log_record
+from treaty.engine.clearing import Clearing
+from treaty.engine.desk import Desk, Transaction
+from treaty.engine.dialect import SessionDialect
+from treaty.engine.hosted import STREAM, Hosted, Written, session_kind, session_stream
+from treaty.engine.ports import Task
+from treaty.identity.keys import Signer
+from treaty.identity.records import seal
+from treaty.wire.canonical import Json, canonical
+from treaty.wire.instants import format_instant
+from treaty.wire.money import Money, money_to_json
+
+STEPS_AT_ONCE: Final = 64
+"""Escrow orders or timers of one session in one transaction; the next one goes on at once."""
+
+
+class FollowUp:
+    """Carries out what the sessions of one host demand."""
+
+    def __init__(
+        self, desk: Desk, dialect: SessionDialect, signer: Signer, clearing: Clearing
+    ) -> None:
+        self._desk = desk
+        self._dialect = dialect
+        self._signer = signer
+        self._clearing = clearing
+        desk.register(STREAM, session_kind(dialect))
+
+    def write_fact(
+        self,
+        transaction: Transaction,
+        stream: str,
+        fact: str,
+        data: Mapping[str, Json],
+        at_ms: int,
+    ) -> None:
+        """Write and fold one signed fact of the host's own."""
+        state = transaction.state(stream).state
+        body = fact_body(
+            session=state.id,
+            position=transaction.position(stream) + 1,
+            at_ms=at_ms,
+            previous_entry=state.entry,
+            fact=fact,
+            data=data,
+        )
+        record = seal("fact", body, self._signer)
+        written = Written(record, read_log_record(record))
+        transaction.append(stream, "fact", canonical(record), None, written)
+
+    def settle(self, transaction: Transaction, stream: str, at_ms: int) -> None:
+        """Do what the entry just written demands: escrow, reports, the next timer."""
+        for _ in range(STEPS_AT_ONCE):
+            orders = self._dialect.orders(transaction.state(stream).state)
+            if not orders:
+                break
+            self._execute(transaction, stream, orders[0], at_ms)
+        self._reset_timer(transaction, stream)
+
+    def _execute(self, transaction: Transaction, stream: str, order: Order, at_ms: int) -> None:
+        state = transaction.state(stream).state
+        commit_hash = state.commitments[order.commitment].hash
+        result = self._clearing.execute(transaction, state.id, order, commit_hash, at_ms)
+        asset = order.escrow.money.asset
+        data: dict[str, Json] = {
+            "movement": order.kind.value,
+            "reservation": result.reservation,
+            "commitmentId": order.commitment,
+            "commitHash": commit_hash,
+            "payer": order.escrow.payer,
+            "payee": order.escrow.payee,
+            "amount": dict(money_to_json(order.escrow.money)),
+        }
+        if order.kind is OrderKind.SETTLE:
+            data["posted"] = dict(money_to_json(Money(result.posted_units, asset)))
+            data["voided"] = dict(money_to_json(Money(result.voided_units, asset)))
+        self.write_fact(transaction, stream, "escrow", data, at_ms)
+        if order.kind is OrderKind.SETTLE:
+            self._report(transaction, stream, order.commitment, at_ms)
+
+    def _report(self, transaction: Transaction, stream: str, commitment: str, at_ms: int) -> None:
+        """Tell the trust node, through the outbox, how a commitment ended (B16).
+
+        What never bound, and what was called off before anything was earned, has no value and
+        is nobody's merit or fault.
+        """
+        state = transaction.state(stream).state
+        settled = self._dialect.settled(state, commitment)
+        if not settled.value_units:
+            return
+        payload: dict[str, Json] = {
+            "session": state.id,
+            "head": state.head,
+            "commitment": settled.commitment,
+            "payer": settled.payer,
+            "payee": settled.payee,
+            "value": dict(money_to_json(Money(settled.value_units, settled.asset))),
+            "kept": dict(settled.kept),
+            "ratings": dict(settled.ratings),
+            "at": format_instant(at_ms),
+        }
+        name = f"outcome/{state.id}/{commitment}"
+        transaction.put_task(Task(name, "outcome", at_ms, canonical(payload)))
+
+    def _reset_timer(self, transaction: Transaction, stream: str) -> None:
+        """Keep the earliest timer of a session in the store; one task a session (B10)."""
+        state = transaction.state(stream).state
+        left_over = self._dialect.orders(state)
+        due_ms = transaction.now_ms if left_over else self._dialect.next_due_ms(state)
+        name = f"timer/{state.id}"
+        if due_ms is None:
+            transaction.drop_task(name)
+        else:
+            transaction.put_task(Task(name, "timer", due_ms, state.id.encode()))
+
+    async def fire(self, task: Task) -> None:
+        """Write the timers that are due in one session as signed facts, and put the next one."""
+        stream = session_stream(task.payload.decode())
+
+        def decide(transaction: Transaction) -> None:
+            at_ms = max(transaction.now_ms, transaction.state(stream).state.at_ms)
+            for _ in range(STEPS_AT_ONCE):
+                # First what an earlier entry left over: the fold counts on it.
+                self.settle(transaction, stream, at_ms)
+                state = transaction.state(stream).state
+                timer = self._dialect.due(state, transaction.now_ms)
+                if timer is None or self._dialect.orders(state):
+                    return
+                data: dict[str, Json] = {"name": timer[0], "due": format_instant(timer[1])}
+                self.write_fact(transaction, stream, "timer", data, at_ms)
+            self.settle(transaction, stream, at_ms)
+
+        await self._desk.transact((stream,), decide)
+
+    async def note_outage(self, session_id: str, from_ms: int, to_ms: int) -> None:
+        """Record that the host was away; every deadline running in it moves on (B10).
+
+        What an outage noted before covers is not noted again: a start that was cut short and
+        is repeated moves nothing twice.
+        """
+        stream = session_stream(session_id)
+
+        def decide(transaction: Transaction) -> None:
+            hosted: Hosted = transaction.state(stream)
+            since_ms = max(from_ms, hosted.away_until_ms)
+            if since_ms >= to_ms:
+                return
+            data: dict[str, Json] = {
+                "from": format_instant(since_ms),
+                "to": format_instant(to_ms),
+            }
+            at_ms = max(transaction.now_ms, hosted.state.at_ms)
+            self.write_fact(transaction, stream, "outage", data, at_ms)
+            self.settle(transaction, stream, at_ms)
+
+        await self._desk.transact((stream,), decide)
