@@ -7,9 +7,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from treaty.http.media import JSON
 from treaty.wire.canonical import Json, canonical
 
-JSON: Final = "application/json"
 HEADERS: Final[Mapping[str, str]] = {
     # Scores change and logs grow: nothing here is worth keeping in between.
     "cache-control": "no-store",

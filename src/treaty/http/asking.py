@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope
 from treaty.engine.node import Node
 from treaty.errors import Refused, WireError, shown
 from treaty.http.limits import Settings, Ticket, read_body
+from treaty.http.media import JSON, MESSAGE
 from treaty.http.streams import Streams
 from treaty.identity.keys import ProofKey
 from treaty.wire.ids import is_uuid, parse_agent_uri
 
-JSON_TYPES: Final = frozenset(("application/asp+json", "application/json"))
+JSON_TYPES: Final = frozenset((MESSAGE, JSON))
 CURSOR_MAX: Final = 2**53 - 1
 
 _CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?utf-8"?\s*', re.IGNORECASE)
@@ -137,6 +138,6 @@ def _check_media_type(stated: str | None) -> None:
     known = kind.strip().lower() in JSON_TYPES
     if not known or not all(_CHARSET.fullmatch(one) for one in parameters):
         raise WireError(
-            f"a message is application/asp+json or application/json, not {shown(stated)}",
+            f"a message is {MESSAGE} or {JSON}, not {shown(stated)}",
             "unsupported_media_type",
         )

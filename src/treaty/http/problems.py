@@ -18,12 +18,10 @@ from starlette.responses import Response
 from treaty.engine.ports import Entry
 from treaty.errors import TreatyError
 from treaty.http.entries import entry_json
+from treaty.http.media import MISSED, PROBLEM
 from treaty.wire.canonical import Json, canonical
 
-PROBLEM_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:treaty:reason:"
-MISSED: Final = "missed"
-"""The member that holds log entries, and the only one that is not plain data."""
 WAIT_S: Final = 1
 """How long to wait before trying again, where the error does not tell."""
 
@@ -55,9 +53,9 @@ def _document(code: str, status: int, detail: str, data: Mapping[str, Any]) -> R
     }
     body = canonical(members)
     if MISSED in data:
-        body = b'%s,"missed":%s}' % (body[:-1], _entries(data[MISSED]))
+        body = b'%s,"%s":%s}' % (body[:-1], MISSED.encode(), _entries(data[MISSED]))
     headers = _headers(status, data)
-    return Response(body, status, headers, PROBLEM_TYPE)
+    return Response(body, status, headers, PROBLEM)
 
 
 def _entries(missed: list[Entry]) -> bytes:

@@ -8,7 +8,6 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from treaty.core.matching import search
-from treaty.dialects.asp.choices import MIME
 from treaty.dialects.asp.discovery import page_to_json, read_need
 from treaty.engine.ports import Entry
 from treaty.errors import WireError, shown
@@ -16,6 +15,7 @@ from treaty.http.answers import json, raw_json
 from treaty.http.asking import Ask, Routes
 from treaty.http.entries import page_json
 from treaty.http.feeds import InboxFeed, SessionFeed, check_owner
+from treaty.http.media import MESSAGE
 from treaty.http.streams import EventStream
 from treaty.wire.canonical import Json, read_json
 
@@ -56,7 +56,7 @@ async def inbox(ask: Ask) -> EventStream:
 
 async def discover(ask: Ask) -> Response:
     """Answer a signed question with a signed answer (B8)."""
-    return raw_json(await ask.node.registry.answer(await ask.body()), media_type=MIME)
+    return raw_json(await ask.node.registry.answer(await ask.body()), media_type=MESSAGE)
 
 
 async def look(ask: Ask) -> Response:

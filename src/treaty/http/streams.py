@@ -18,10 +18,11 @@ from starlette.types import Receive, Scope, Send
 from treaty.engine.desk import Watch
 from treaty.errors import TreatyError
 from treaty.http.limits import Settings
+from treaty.http.media import EVENTS
 from treaty.wire.canonical import Json, canonical
 
 _HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", EVENTS.encode() + b"; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     # A proxy that gathers a stream before it passes it on makes it useless.
