@@ -85,6 +85,11 @@ def test_a_book_that_holds_neither_side_is_misuse():
         enter(Account(CAROL), RESERVE)
 
 
+def test_a_post_to_another_payee_is_refused_by_the_payers_account_alone():
+    book = folded(empty_book(ALICE), [FUND, RESERVE])
+    assert refusal(book, replace(POST, credit=CAROL)) == "reference_unknown"
+
+
 @pytest.mark.parametrize("again", range(4))
 def test_a_movement_that_is_recorded_already_is_a_duplicate(again):
     book = folded(empty_book(OUTSIDE, ALICE, BOB), HISTORY)

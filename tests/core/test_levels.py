@@ -83,6 +83,7 @@ def test_the_lower_level_bounds_the_commitment_and_the_pair():
 
 def test_the_bounds_follow_the_sides_when_they_are_swapped():
     bounds = ceilings(Standing(4, False), Standing(1, False))
+    assert (bounds.commitment_units, bounds.pair_units) == (1_000_00, 1_000_00)
     assert (bounds.payer_units, bounds.payee_units) == (10_000_000_00, 10_000_00)
 
 

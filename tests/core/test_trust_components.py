@@ -46,6 +46,7 @@ def component(name, *records, day=0, agent=ALPHA):
     ("day", "evidence"),
     [
         (0, "2.0000"),
+        (29, "2.0000"),
         (30, "2.0000"),
         # 30 days are free; d days later 2·2^(-d/90): 45 give 2/√2, 90 a half, 180 a quarter.
         (31, "1.9847"),
@@ -75,6 +76,12 @@ def test_a_weighted_deal_ends_idleness_and_another_one_does_not():
     assert str(after(*rows, deal(ALPHA, nobody, at=T0 + 100 * DAY), day=120).evidence) == "0.5000"
 
 
+def test_idle_time_runs_from_the_last_deal_in_time_whatever_its_place_in_the_log():
+    # Logged last, but dated day 0: the deal of day 100 stays the last one.
+    rows = [deal(ALPHA, partner(0), at=T0 + 100 * DAY), deal(ALPHA, partner(1), at=T0)]
+    assert str(after(*rows, day=130).evidence) == "2.0000"
+
+
 def test_evidence_that_decayed_makes_an_agent_provisional_again():
     assert not after(*deals(ALPHA, 1), day=30).provisional
     assert after(*deals(ALPHA, 1), day=31).provisional
@@ -96,6 +103,16 @@ def test_an_attestations_evidence_decays_from_its_own_date():
     # Attested again on day 100, it is fresh again.
     again = folded(attest(BETA, at=T0 + 100 * DAY, days=400), start=state)
     assert str(score(again, BETA, T0 + 120 * DAY).evidence) == "200.0000"
+
+
+@pytest.mark.parametrize(("dealt", "attested"), [(0, 100), (100, 0)])
+def test_idle_time_runs_from_the_later_of_deal_and_attestation(dealt, attested):
+    # E0 + Σw = 200 + 1, idle for 20 days.
+    rows = [
+        deal(ALPHA, partner(0), at=T0 + dealt * DAY),
+        attest(ALPHA, at=T0 + attested * DAY),
+    ]
+    assert str(after(*rows, day=120).evidence) == "201.0000"
 
 
 def test_a_very_long_time_ends_in_no_evidence():
@@ -272,6 +289,13 @@ def test_an_endorser_needs_a_deal_of_the_last_365_days():
     assert component("PE", *deals(ALPHA, 1), endorse(0), day=365) == "0.0000"
 
 
+def test_an_endorsers_last_deal_counts_whatever_its_place_in_the_log():
+    early, late = (deal(ALPHA, partner(0), v="0.5", at=T0 + day * DAY) for day in (0, 100))
+    for rows in ((early, late), (late, early)):
+        assert component("PE", *rows, endorse(0), day=464) == "4.0000"
+        assert component("PE", *rows, endorse(0), day=465) == "0.0000"
+
+
 def test_an_endorser_of_the_same_domain_counts_nothing():
     sibling = "agent://acme.com/sales"
     word = Endorsement(sibling, ALPHA, T0, STRONG)
@@ -309,6 +333,12 @@ def test_a_breach_pulls_an_attested_agent_down_by_its_own_part():
     # E0 = 1, Σw = 1 + 1, B = 1: own CF = 1/(2 + 1) = 33.3333…; CF = (95 + 2·33.3333)/3
     rows = [attest(ALPHA, weight="1"), *deals(ALPHA, 1), deal(ALPHA, partner(1), kept=False)]
     assert component("CF", *rows) == "53.8889"
+
+
+def test_what_is_blended_is_the_agents_own_component_as_it_would_be_shown():
+    # Own BC = 50 + 5 - 90, which is 0 and not -35: (1·90 + 1·0)/2
+    rows = [attest(ALPHA, weight="1"), *deals(ALPHA, 1), *violations(9)]
+    assert component("BC", *rows) == "45.0000"
 
 
 def test_what_is_not_attested_is_the_agents_own():

@@ -78,6 +78,11 @@ def test_further_places_are_rounded_half_even(text, units):
     assert to_units(Decimal(text)) == units
 
 
+@pytest.mark.parametrize(("half", "even"), [(1, 0), (3, 2), (5, 2), (7, 4)])
+def test_a_half_is_rounded_to_the_even_neighbour(half, even):
+    assert quotient(half, 2) == even
+
+
 @given(st.integers(0, 10**30), st.integers(1, 10**15))
 def test_a_quotient_is_rounded_as_a_fraction_is(dividend, divisor):
     assert quotient(dividend, divisor) == round(Fraction(dividend, divisor))

@@ -183,14 +183,13 @@ def settle(
     after = apply(book, posts[0]) if posts else book
     found = _known(after, reservation)
     if isinstance(found, Prints):
-        if posts or is_print_of(found, settling_print(Kind.POST, slice_id, post_units)):
+        if is_print_of(found, settling_print(Kind.POST, slice_id, post_units)):
             return posts
         raise _used(reservation)
     part = _part(found, slice_id)
     if part.posted_units != post_units:
         raise _used(reservation)
-    rest = part.open_units or part.voided_units
-    return posts + (void(after, reservation, slice_id=slice_id) if rest else ())
+    return posts + (void(after, reservation, slice_id=slice_id) if part.open_units else ())
 
 
 def _settling(

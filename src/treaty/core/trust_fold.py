@@ -243,7 +243,7 @@ def _breached(state: TrustState, of: AgentState, outcome: Outcome, party: Party)
         return of
     severe = severe_ms is not None and at_ms - severe_ms < CAP_MS
     most = _cap_of(score(state, party.agent, at_ms).level, severe=severe)
-    return replace(of, cap=Cap(most, at_ms + CAP_MS), toward_cap=EMPTY, severe_ms=None)
+    return replace(of, cap=Cap(most, at_ms + CAP_MS), toward_cap=EMPTY)
 
 
 def _cap_of(level: int, *, severe: bool) -> Decimal:
