@@ -198,7 +198,12 @@ async def _read_inbox(
         return
 
 
-def _done(running: dict[str, asyncio.Task[None]], slots: asyncio.Semaphore, session: str) -> None:
+def _done(
+    running: dict[str, asyncio.Task[None]],
+    slots: asyncio.Semaphore,
+    session: str,
+    _task: asyncio.Task[None],
+) -> None:
     running.pop(session, None)
     slots.release()
 
