@@ -39,7 +39,8 @@ class Receipt:
     raw_digest: str
     public_key: str | None
     """The key pinned for the sender, on its first message only."""
-    record: Mapping[str, Json] = field(repr=False)
+    record: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """What was signed, for a receipt that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +56,22 @@ class HostFact:
     record: Mapping[str, Json] = field(repr=False)
 
 
-def receipt_body(
-    *,
-    session: str,
-    position: int,
-    at_ms: int,
-    previous_entry: str,
-    hash: str,
-    previous_hash: str,
-    sender: str,
-    performative: str,
-    raw_digest: str,
-    public_key: str | None,
-) -> dict[str, Json]:
+def receipt_body(receipt: Receipt) -> dict[str, Json]:
     """Lay out a receipt, unsigned."""
     body: dict[str, Json] = {
         "type": "receipt",
-        "session": session,
-        "position": position,
-        "hash": hash,
-        "previousHash": previous_hash,
-        "sender": sender,
-        "performative": performative,
-        "rawDigest": raw_digest,
-        "receivedAt": format_instant(at_ms),
-        "previousEntry": previous_entry,
+        "session": receipt.session,
+        "position": receipt.position,
+        "hash": receipt.hash,
+        "previousHash": receipt.previous_hash,
+        "sender": receipt.sender,
+        "performative": receipt.performative,
+        "rawDigest": receipt.raw_digest,
+        "receivedAt": format_instant(receipt.at_ms),
+        "previousEntry": receipt.previous_entry,
     }
-    if public_key is not None:
-        body["publicKey"] = public_key
+    if receipt.public_key is not None:
+        body["publicKey"] = receipt.public_key
     return body
 
 

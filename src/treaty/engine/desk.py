@@ -18,9 +18,9 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -66,13 +66,12 @@ class _NeedsError(Exception):
 class Transaction:
     """What a decision sees and writes: states, the time, entropy; entries, tasks, nonces."""
 
-    def __init__(
-        self, loaded: dict[str, _Loaded], kinds: Callable[[str], Kind], now_ms: int, draw: Draw
-    ) -> None:
-        self.now_ms = now_ms
-        self.entropy = draw
+    def __init__(self, desk: Desk, loaded: dict[str, _Loaded]) -> None:
+        self.now_ms = desk.clock()
+        self.entropy = desk.entropy
         self._loaded = loaded
-        self._kinds = kinds
+        self._kinds = desk.kind
+        self._due_ms = desk.due_ms
         self._states: dict[str, Any] = {}
         self._new: dict[str, list[Entry]] = {}
         self._nonces: list[Nonce] = []
@@ -82,9 +81,8 @@ class Transaction:
 
     def need(self, *streams: str) -> None:
         """Make sure these streams are locked; the decision starts again when they were not."""
-        missing = frozenset(one for one in streams if one not in self._loaded)
-        if missing:
-            raise _NeedsError(missing)
+        if not all(map(self._loaded.__contains__, streams)):
+            raise _NeedsError(frozenset(streams) - self._loaded.keys())
 
     def state(self, stream: str) -> Any:
         """The state of a stream, with what this decision has appended so far."""
@@ -112,6 +110,17 @@ class Transaction:
     def put_task(self, task: Task) -> None:
         """Schedule an effect or a timer, replacing the one of the same id."""
         self._tasks[task.id] = task
+
+    def put_timer(self, task: Task) -> None:
+        """Schedule a timer, unless the store has one of the same id that comes earlier.
+
+        A timer that comes too early finds nothing due and puts itself off, so one that only
+        moves later, with every message of a session, is not written every time.
+        """
+        stored_ms = self._due_ms(task.id)
+        early = stored_ms is not None and self.now_ms < stored_ms <= task.due_ms
+        if task.id in self._tasks or not early:
+            self._tasks[task.id] = task
 
     def drop_task(self, task_id: str) -> None:
         """Forget a task, also one that this decision has put."""
@@ -145,9 +154,9 @@ class Transaction:
         return bool(self._new or self._nonces or self._tasks or self._settings)
 
     @property
-    def scheduled(self) -> bool:
-        """True when a task was put."""
-        return any(task is not None for task in self._tasks.values())
+    def tasks(self) -> Mapping[str, Task | None]:
+        """The tasks that were put, by id; None for one that was dropped."""
+        return self._tasks
 
     def finish(self) -> None:
         """Do what was to be done afterwards."""
@@ -160,7 +169,7 @@ class Transaction:
             yield stream, _Loaded(entries[-1].position, self._states[stream])
 
 
-def _nobody() -> None:
+def _nobody(_due_ms: int) -> None:
     """Nobody runs tasks yet."""
 
 
@@ -174,10 +183,13 @@ class Desk:
         self._kinds: dict[str, Kind] = {}
         self._cache: OrderedDict[str, _Loaded] = OrderedDict()
         self._pinned: dict[str, Any] = {}
-        self._locks: dict[str, _Lock] = {}
+        self._locks: dict[str, deque[asyncio.Future[None]]] = {}
+        """Stream -> who waits for its lock. A stream that is not here is not locked."""
+        self._due: OrderedDict[str, int] = OrderedDict()
+        """Task -> when the store has it due, for the tasks put last."""
         self._watches: dict[str, set[Watch]] = {}
-        self.on_task: Callable[[], None] = _nobody
-        """Told after a commit that scheduled something."""
+        self.on_task: Callable[[int], None] = _nobody
+        """Told after a commit that scheduled something, and for when."""
 
     def register(self, prefix: str, kind: Kind) -> None:
         """Say how streams called ``<prefix>/…`` are folded. Once per prefix."""
@@ -185,7 +197,8 @@ class Desk:
             raise MisuseError(f"streams called {prefix} are folded already")
         self._kinds[prefix] = kind
 
-    def _kind(self, stream: str) -> Kind:
+    def kind(self, stream: str) -> Kind:
+        """How a stream is folded."""
         return self._kinds[stream.partition("/")[0]]
 
     async def transact(self, streams: Sequence[str], decide: Callable[[Transaction], T]) -> T:
@@ -205,13 +218,21 @@ class Desk:
         raise UnavailableError("others kept winning the race for these streams", "overloaded")
 
     async def _try(self, names: frozenset[str], decide: Callable[[Transaction], T]) -> T:
-        async with self._holding(names):
+        held: list[str] = []
+        try:
+            # Always in one order, so that two decisions never wait for each other.
+            for name in sorted(names):
+                await self._lock(name)
+                held.append(name)
             loaded = {name: await self._load(name) for name in names}
-            transaction = Transaction(loaded, self._kind, self.clock(), self.entropy)
+            transaction = Transaction(self, loaded)
             answer = decide(transaction)
             if transaction.wrote:
                 await self._commit(names, transaction)
             return answer
+        finally:
+            for name in held:
+                self._unlock(name)
 
     async def _commit(self, names: frozenset[str], transaction: Transaction) -> None:
         writing = asyncio.ensure_future(self.store.commit(transaction.unit()))
@@ -236,15 +257,29 @@ class Desk:
             return
         for stream, loaded in transaction.results():
             self._keep(stream, loaded)
+        self._schedule(transaction.tasks)
         transaction.finish()
         self._wake(stream for stream, _ in transaction.results())
-        if transaction.scheduled:
-            self.on_task()
+
+    def _schedule(self, tasks: Mapping[str, Task | None]) -> None:
+        """Remember what the store now has, and tell whoever runs it."""
+        for name, task in tasks.items():
+            self._due.pop(name, None)
+            if task is not None:
+                self._due[name] = task.due_ms
+                self.on_task(task.due_ms)
+        while len(self._due) > STATES_CACHED_MAX:
+            self._due.popitem(last=False)
+
+    def due_ms(self, task_id: str) -> int | None:
+        """When the store has a task due, if this is remembered."""
+        return self._due.get(task_id)
 
     def _forget(self, names: frozenset[str]) -> None:
         """Whether it was kept is not known, so nothing is believed, and readers look again."""
         for name in names:
             self._cache.pop(name, None)
+        self._due.clear()
         self._wake(names)
 
     def _wake(self, streams: Iterable[str]) -> None:
@@ -252,23 +287,31 @@ class Desk:
             for watch in self._watches.get(stream, ()):
                 watch.wake()
 
-    @asynccontextmanager
-    async def _holding(self, names: frozenset[str]) -> AsyncIterator[None]:
-        """Hold the in-process locks of these streams, always taken in one order."""
-        async with AsyncExitStack() as stack:
-            for name in sorted(names):
-                lock = self._locks.get(name)
-                if lock is None:
-                    lock = self._locks[name] = _Lock()
-                lock.users += 1
-                stack.callback(self._leave, name, lock)
-                await stack.enter_async_context(lock.mutex)
-            yield
+    async def _lock(self, stream: str) -> None:
+        """Take a stream's lock in this process, in the order of asking."""
+        waiting = self._locks.get(stream)
+        if waiting is None:
+            self._locks[stream] = deque()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                # The lock was handed over in the same moment: hand it on.
+                self._unlock(stream)
+            raise
 
-    def _leave(self, name: str, lock: _Lock) -> None:
-        lock.users -= 1
-        if not lock.users:
-            self._locks.pop(name, None)
+    def _unlock(self, stream: str) -> None:
+        """Hand the lock to whoever waited longest, or let it go."""
+        waiting = self._locks[stream]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._locks[stream]
 
     async def state(self, stream: str) -> Any:
         """The committed state of a stream as of now, for reading."""
@@ -276,8 +319,11 @@ class Desk:
         if loaded is None:
             # Under the lock, so that many readers fold a stream once, and none keeps a state
             # that a writer is about to overtake.
-            async with self._holding(frozenset((stream,))):
+            await self._lock(stream)
+            try:
                 loaded = await self._load(stream)
+            finally:
+                self._unlock(stream)
         else:
             self._cache.move_to_end(stream)
         return loaded.state
@@ -287,7 +333,7 @@ class Desk:
         if loaded is not None:
             self._cache.move_to_end(stream)
             return loaded
-        kind = self._kind(stream)
+        kind = self.kind(stream)
         loaded = _Loaded(0, kind.empty(stream))
         while page := await self.store.read(stream, loaded.position, READ_PAGE):
             for entry in page:
@@ -338,16 +384,6 @@ class Desk:
             watches.discard(watch)
             if not watches:
                 del self._watches[watch.stream]
-
-
-class _Lock:
-    """A mutex that exists while somebody uses it or waits for it."""
-
-    __slots__ = ("mutex", "users")
-
-    def __init__(self) -> None:
-        self.mutex = asyncio.Lock()
-        self.users = 0
 
 
 class Bell:

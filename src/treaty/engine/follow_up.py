@@ -126,7 +126,7 @@ class FollowUp:
         if due_ms is None:
             transaction.drop_task(name)
         else:
-            transaction.put_task(Task(name, "timer", due_ms, state.id.encode()))
+            transaction.put_timer(Task(name, "timer", due_ms, state.id.encode()))
 
     async def fire(self, task: Task) -> None:
         """Write the timers that are due in one session as signed facts, and put the next one."""

@@ -42,7 +42,8 @@ class Outbox:
         self._put_off: dict[str, tuple[int, int]] = {}
         """Task -> (not before, failures so far)."""
         self._news = Bell()
-        desk.on_task = self._news.ring
+        self._awake_at_ms = 0
+        desk.on_task = self._hear
 
     async def run(self) -> None:
         """Work until cancelled; a store that cannot be reached is asked again."""
@@ -58,10 +59,17 @@ class Outbox:
                 await self._news.wait(wait_ms / 1000)
 
     async def _wait_ms(self) -> int:
+        # From here on whatever is scheduled for less than the longest wait is heard of.
+        self._awake_at_ms = self._desk.clock() + IDLE_MS
         due_ms = await self._desk.store.next_due_ms()
         if due_ms is None or self._put_off:
             return IDLE_MS
         return max(1, min(IDLE_MS, due_ms - self._desk.clock()))
+
+    def _hear(self, due_ms: int) -> None:
+        """Something was scheduled: look again, unless the next look comes early enough."""
+        if due_ms < self._awake_at_ms:
+            self._news.ring()
 
     async def run_due(self) -> int:
         """Run what is due now; returns how many tasks did their work."""

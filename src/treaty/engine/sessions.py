@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from treaty.core.log import read_log_record, receipt_body
+from treaty.core.log import Receipt, receipt_body
 from treaty.engine.courtesy import Holds, Rates
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import Notice, SessionDialect, Standing
@@ -241,7 +241,7 @@ class Sessions:
         state = transaction.state(stream).state
         member = state.participants.get(message.sender)
         first = member is None or member.public_key is None
-        body = receipt_body(
+        receipt = Receipt(
             session=message.session_id,
             position=transaction.position(stream) + 1,
             at_ms=at_ms,
@@ -253,8 +253,8 @@ class Sessions:
             raw_digest=arrival.digest,
             public_key=arrival.key.text if first else None,
         )
-        record = seal("receipt", body, self._host.signer)
-        written = Written(record, read_log_record(record), message)
+        record = seal("receipt", receipt_body(receipt), self._host.signer)
+        written = Written(record, receipt, message)
         return transaction.append(stream, "receipt", canonical(record), message.raw, written)
 
     async def _stored_answer(self, stream: str, seen: Seen) -> bytes:
