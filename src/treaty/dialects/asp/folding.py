@@ -10,6 +10,7 @@ then has to do is read off with ``orders``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -78,8 +79,12 @@ def fold_message(
     if view is not conversation and session.state not in _ENDING:
         # What the other side does under a one-sided escalation leaves that running.
         session = enter(RULES, session, ESCALATED)
-    moved = replace(conversation, session=session)
-    moved = _count(moved, envelope, public_key)
+    moved = replace(
+        conversation,
+        session=session,
+        inviter=conversation.inviter or envelope.sender,
+        participants=_counted(conversation, envelope.sender, public_key),
+    )
     moved = _apply(moved, envelope, act, at_ms)
     named = new_id(envelope.body)
     moved = replace(
@@ -88,8 +93,11 @@ def fold_message(
         messages=moved.messages + 1,
         active_ms=at_ms,
         ids=moved.ids if named is None else moved.ids | {named},
+        at_ms=at_ms,
+        position=position,
+        entry=entry,
     )
-    return arrive(conversation, stamp(moved, at_ms, position, entry))
+    return arrive(conversation, moved)
 
 
 def arrive(before: Conversation, moved: Conversation) -> Conversation:
@@ -106,20 +114,16 @@ def stamp(conversation: Conversation, at_ms: int, position: int, entry: str) -> 
     return replace(conversation, at_ms=at_ms, position=position, entry=entry)
 
 
-def _count(conversation: Conversation, envelope: Envelope, key: str | None) -> Conversation:
-    """Advance the sender's numbers; its first message also brings it in."""
-    sender = envelope.sender
-    known = conversation.participants.get(sender)
-    if known is None:
-        known = Participant(sender, "inviter", sender)
-        conversation = replace(conversation, inviter=sender)
-    known = replace(
+def _counted(conversation: Conversation, sender: str, key: str | None) -> Mapping[str, Participant]:
+    """Advance the sender's numbers; the first message of all also brings its sender in."""
+    known = conversation.participants.get(sender) or Participant(sender, "inviter", sender)
+    counted = replace(
         known,
         public_key=known.public_key or key,
         next_sequence=known.next_sequence + 1,
         messages=known.messages + 1,
     )
-    return with_participant(conversation, known)
+    return {**conversation.participants, sender: counted}
 
 
 def _apply(moved: Conversation, envelope: Envelope, act: str, at_ms: int) -> Conversation:
