@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -120,6 +120,11 @@ class HttpNode:
     async def discover(self, raw: bytes) -> bytes:
         """Ask a signed QUERY; returns the signed INFORM as received."""
         return (await self._ask(_Request("POST", "/v1/asp/discover", body=raw))).body
+
+    async def look(self, filters: Mapping[str, Json]) -> dict[str, Json]:
+        """Discovery that nobody signs (B19), for a first look; filters as in a QUERY."""
+        query = urlencode({name: str(value) for name, value in filters.items()}, quote_via=quote)
+        return await self._get("/v1/asp/discover", f"?{query}")
 
     async def open_session(self, raw: bytes) -> dict[str, Json]:
         """Send an invitation; returns the signed receipt."""
