@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from treaty.core.deal import Roots, read_deal, read_roots
-from treaty.core.log import entry_hash, fact_body, read_log_record, receipt_body
+from treaty.core.log import HostFact, entry_hash, read_log_record
 from treaty.core.merkle import Frontier, append, inclusion_proof, leaf_hash, nodes_over, root
 from treaty.core.trust import (
     COMPONENTS,
@@ -199,18 +199,21 @@ class DealStage:
         first = envelope.sender not in {
             uri for uri, one in self.conversation.participants.items() if one.public_key
         }
-        body = receipt_body(
-            session=self.session,
-            position=len(self.entries) + 1,
-            at_ms=self.now_ms,
-            previous_entry=self.conversation.entry,
-            hash=envelope.hash,
-            previous_hash=envelope.previous_hash,
-            sender=envelope.sender,
-            performative=envelope.performative.value,
-            raw_digest=sha256_tag(raw),
-            public_key=self.signers[envelope.sender].key.text if first else None,
-        )
+        # Written out, as a stranger's host would: this is the format itself.
+        body: dict[str, Json] = {
+            "type": "receipt",
+            "session": self.session,
+            "position": len(self.entries) + 1,
+            "hash": envelope.hash,
+            "previousHash": envelope.previous_hash,
+            "sender": envelope.sender,
+            "performative": envelope.performative.value,
+            "rawDigest": sha256_tag(raw),
+            "receivedAt": format_instant(self.now_ms),
+            "previousEntry": self.conversation.entry,
+        }
+        if first:
+            body["publicKey"] = self.signers[envelope.sender].key.text
         record = seal("receipt", body, self.signers[NODE])
         self.entries.append((record, raw))
         self.conversation = fold_message(
@@ -225,18 +228,20 @@ class DealStage:
 
     def state_fact(self, kind: str, data: dict[str, Json]) -> None:
         """Write and fold a fact of the node's."""
-        body = fact_body(
-            session=self.session,
-            position=len(self.entries) + 1,
-            at_ms=self.now_ms,
-            previous_entry=self.conversation.entry,
-            fact=kind,
-            data=self.bend_fact(data),
-        )
+        body: dict[str, Json] = {
+            "type": "fact",
+            "session": self.session,
+            "position": len(self.entries) + 1,
+            "fact": kind,
+            "data": self.bend_fact(data),
+            "at": format_instant(self.now_ms),
+            "previousEntry": self.conversation.entry,
+        }
         record = seal("fact", body, self.signers[NODE])
         self.entries.append((record, None))
         # The node itself knows what it did, whatever it states.
         honest = read_log_record({**record, "data": data})
+        assert isinstance(honest, HostFact)
         self.conversation = fold_fact(self.conversation, honest, entry=entry_hash(record))
 
     def clear(self) -> None:
