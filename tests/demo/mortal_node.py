@@ -17,13 +17,12 @@ commit = SqliteStore.commit
 
 async def mortal_commit(self, unit):
     global count
-    if not unit.appends:
-        return await commit(self, unit)
-    count += 1
-    if mode == "before" and count == number:
+    count += bool(unit.appends)
+    doomed = bool(unit.appends) and count == number
+    if doomed and mode == "before":
         os.kill(os.getpid(), signal.SIGKILL)
     await commit(self, unit)
-    if mode == "after" and count == number:
+    if doomed and mode == "after":
         os.kill(os.getpid(), signal.SIGKILL)
 
 
