@@ -1,0 +1,105 @@
+"""Seats, names and texts: refusals that a row of ``asp_refusals.txt`` cannot show."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.dialects.asp.scenes import CALM, scene
+from tests.dialects.asp.stage import SECOND, URIS, Stage, refused
+from treaty.dialects.asp.choices import PARTICIPANTS_MAX
+from treaty.errors import TreatyError
+
+
+def seated(count: int) -> Stage:
+    """A session with so many participants: the principals, and authorities that never answered."""
+    stage = Stage()
+    stage.alpha.invite(terms={**CALM, "timeouts": {"escalatedMs": 10 * SECOND}})
+    stage.beta.accept("inv")
+    stage.alpha.identify()
+    stage.beta.identify()
+    stage.alpha.observe()
+    for number in range(count - 2):
+        body = {"escalationId": f"call{number}", "reason": "r"}
+        stage.beta.say("ESCALATE", {**body, "authority": f"agent://desk.example/{number}"})
+        stage.wait(10 * SECOND)
+    assert stage.state == "CONVERSING"
+    assert len(stage.conversation.participants) == count
+    return stage
+
+
+def test_a_session_seats_sixteen() -> None:
+    stage = seated(PARTICIPANTS_MAX)
+    with refused(stage, "session_full"):
+        stage.alpha.delegate("d1", "gamma")
+    with refused(stage, "session_full"):
+        stage.alpha.escalate("esc", to="umpire")
+
+    assert seated(PARTICIPANTS_MAX - 1).alpha.escalate("esc", to="umpire") == "ESCALATE"
+
+
+def test_a_seat_is_asked_for_again_when_the_delegate_comes() -> None:
+    stage = seated(PARTICIPANTS_MAX - 1)
+    stage.alpha.delegate("d1", "gamma")
+    stage.alpha.delegate("d2", "delta")
+    stage.beta.accept("d1")
+    with refused(stage, "session_full"):
+        stage.beta.accept("d2")
+
+
+def test_an_authority_that_is_seated_already_needs_no_seat() -> None:
+    stage = seated(PARTICIPANTS_MAX - 1)
+    stage.alpha.escalate("first", to="umpire")
+    stage.umpire.resolve("resume", "first")
+
+    assert stage.beta.escalate("second", to="umpire") == "ESCALATE"
+    assert len(stage.conversation.participants) == PARTICIPANTS_MAX
+
+
+def test_a_seat_that_was_left_can_be_taken() -> None:
+    stage = seated(PARTICIPANTS_MAX - 1)
+    stage.alpha.delegate("d1", "gamma")
+    stage.beta.accept("d1")
+    stage.alpha.withdraw("d1")
+    stage.alpha.delegate("d2", "delta")
+
+    assert stage.beta.accept("d2") == "ACCEPT/delegation"
+
+
+@pytest.mark.parametrize("missing", ["escalationId", "decision"])
+def test_a_resolution_says_what_it_decides(missing: str) -> None:
+    stage = scene("escalated")
+    data = {"escalationId": "esc", "decision": "resume"}
+    del data[missing]
+    with refused(stage, "malformed"):
+        stage.umpire.inform("resolution", data)
+
+
+@pytest.mark.parametrize("card", [None, "card", [], {}, {"uri": URIS["alpha"]}])
+def test_an_identity_shows_a_card_with_uri_and_key(card: object) -> None:
+    stage = scene("invited_accepted")
+    with refused(stage, "malformed"):
+        stage.alpha.inform("identity", {"agentCard": card})
+
+
+def test_a_recipient_is_named_in_an_invitation() -> None:
+    stage = Stage()
+    body = {"proposalId": "inv", "type": "session-invitation", "subject": "s", "terms": {}}
+    with refused(stage, "malformed"):
+        stage.alpha.say("PROPOSE", body)
+
+
+def test_error_texts_quote_and_cut_what_a_stranger_wrote() -> None:
+    stage = scene("in_company")
+    with pytest.raises(TreatyError) as caught:
+        stage.alpha.close("x" * 100)
+
+    assert "'xxx" in str(caught.value)
+    assert "x" * 81 not in str(caught.value)
+
+
+def test_a_refusal_of_a_move_says_where_the_session_stands() -> None:
+    stage = scene("closing")
+    with pytest.raises(TreatyError) as caught:
+        stage.beta.propose("p9")
+
+    assert caught.value.data["state"] == "CONVERSING"
