@@ -277,12 +277,18 @@ def public_key_at(path: Path) -> PublicKey | None:
 
 
 def connect(
-    node: str | None = None, uri: str = "", signer: Ed25519Signer | None = None
+    node: str | None = None,
+    uri: str = "",
+    signer: Ed25519Signer | None = None,
+    budget_ms: int = 10_000,
 ) -> HttpNode:
-    """A node over HTTP, asked as ``uri`` with its key; without one, as nobody in particular."""
+    """A node over HTTP, asked as ``uri`` with its key; without one, as nobody in particular.
+
+    ``budget_ms`` is how long it may be away before that is an error.
+    """
     from treaty.http.client import HttpNode
 
-    return HttpNode(node_url(node), signer or _fresh(), uri)
+    return HttpNode(node_url(node), signer or _fresh(), uri, budget_ms=budget_ms)
 
 
 @asynccontextmanager

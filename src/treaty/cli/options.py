@@ -1,0 +1,128 @@
+"""Options and arguments that several commands share, and how their values are read.
+
+Read next: ``nodes`` for what becomes of ``--node`` and ``--as``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from treaty.errors import WireError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def agent_uri(value: str) -> str:
+    """Read an agent URI; the text stays as it is."""
+    from treaty.wire.ids import parse_agent_uri
+
+    try:
+        return parse_agent_uri(value).text
+    except WireError as error:
+        raise click.BadParameter(f"{error.detail}; write it as agent://host/part/name") from error
+
+
+def session_id(value: str) -> str:
+    """Read the id of a session."""
+    from treaty.wire.ids import is_uuid
+
+    if not is_uuid(value):
+        raise click.BadParameter(f"{value!r} is no session id, which is a UUID")
+    return value.lower()
+
+
+def node_address(value: str) -> str:
+    """Read the address of a node."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise click.BadParameter(f"{value!r} is no address; write it as http://host:port")
+    return value.rstrip("/")
+
+
+FILE: Final = click.Path(dir_okay=False, path_type=Path)
+FILE_READ: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def agent_argument(function: F) -> F:
+    """The argument AGENT."""
+    return click.argument("agent", type=agent_uri, metavar="AGENT")(function)
+
+
+def session_argument(function: F) -> F:
+    """The argument SESSION."""
+    return click.argument("session", type=session_id, metavar="SESSION")(function)
+
+
+def node_option(function: F) -> F:
+    """``--node URL``."""
+    option = click.option(
+        "--node",
+        type=node_address,
+        metavar="URL",
+        envvar="TREATY_NODE",
+        show_envvar=True,
+        help="The node to talk to; without it http://127.0.0.1:8440.",
+    )
+    return option(function)
+
+
+def as_option(*, required: bool) -> Callable[[F], F]:
+    """``--as AGENT``."""
+    return click.option(
+        "--as",
+        "as_agent",
+        type=agent_uri,
+        metavar="AGENT",
+        required=required,
+        help="Act as this agent, with its key and copies in TREATY_HOME.",
+    )
+
+
+def db_option(function: F) -> F:
+    """``--db FILE``, to read a node's store directly."""
+    option = click.option(
+        "--db",
+        type=FILE_READ,
+        metavar="FILE",
+        help="Read a node's database directly instead of asking the node.",
+    )
+    return option(function)
+
+
+def operator_options(function: F) -> F:
+    """``--operator-key FILE``, or ``--db FILE`` to find it."""
+    key = click.option(
+        "--operator-key",
+        type=FILE_READ,
+        metavar="FILE",
+        help="Key file of the node's operator.",
+    )
+    db = click.option(
+        "--db",
+        type=FILE,
+        metavar="FILE",
+        help="The node's database; the operator's key is FILE.operator.key.",
+    )
+    return key(db(function))
+
+
+def json_option(function: F) -> F:
+    """``--json``."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    return option(function)
+
+
+def is_explicit(name: str) -> bool:
+    """True when an option was given on the command line, not by the environment."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE

@@ -1,0 +1,153 @@
+"""``treaty serve``: run a node until it is told to stop.
+
+Read next: ``treaty.app.serve``, which puts it together.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from treaty.cli.options import FILE, agent_uri, json_option, node_address
+
+if TYPE_CHECKING:
+    from treaty.app import NodePlan, OpenNode
+    from treaty.wire.canonical import Json
+
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})(?:/min)?")
+
+
+def rate(value: str) -> int:
+    """Read ``600/min``."""
+    match = _RATE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no rate; write it as 600/min")
+    return int(match[1])
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8440,
+    show_default=True,
+    metavar="PORT",
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option("--db", type=FILE, metavar="FILE", help="Keep everything in this SQLite file.")
+@click.option(
+    "--public-url",
+    type=node_address,
+    metavar="URL",
+    help="The address agents use, if it is not the one listened on.",
+)
+@click.option(
+    "--agent",
+    "uri",
+    type=agent_uri,
+    default="agent://localhost/treaty/node",
+    show_default=True,
+    metavar="URI",
+    help="The node's own name.",
+)
+@click.option(
+    "--key", type=FILE, metavar="FILE", help="The node's key file; made if missing [FILE.node.key]."
+)
+@click.option(
+    "--operator-key",
+    type=FILE,
+    metavar="FILE",
+    help="Key file of the operator, who moves money in and attests; made if missing.",
+)
+@click.option(
+    "--rate",
+    type=rate,
+    metavar="N/min",
+    help="Requests a minute of one address; without it 600, and no limit on loopback.",
+)
+@json_option
+def serve(
+    host: str,
+    port: int,
+    db: Path | None,
+    public_url: str | None,
+    uri: str,
+    key: Path | None,
+    operator_key: Path | None,
+    rate: int | None,
+    as_json: bool,
+) -> None:
+    """Run a node: registry, sessions, clearing and trust in one process.
+
+    Stops on Ctrl-C or SIGTERM, after answering what is in flight. With --db nothing that was
+    acknowledged is lost, whenever the process ends; without it nothing is kept.
+    """
+    import asyncio
+
+    import uvloop
+
+    from treaty import app
+    from treaty.cli.terminal import note
+    from treaty.http.limits import Settings
+
+    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url)
+
+    def ready(opened: OpenNode) -> None:
+        show = _tell_programs if as_json else _tell_people
+        show(plan, opened)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(app.serve(plan, Settings(rate_per_minute=rate), ready, note))
+
+
+def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
+    import os
+
+    from treaty.cli.terminal import show_json
+
+    own = opened.node.identity
+    event: dict[str, Json] = {
+        "event": "listening",
+        "url": opened.url,
+        "uri": own.uri,
+        "keyId": own.signer.key.key_id,
+        "publicKey": own.signer.key.text,
+        "db": _text(plan.db),
+        "operatorKey": _text(opened.operator_key),
+        "pid": os.getpid(),
+    }
+    show_json(event, line=True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
+    from treaty.cli.terminal import note, say, show_facts
+
+    own = opened.node.identity
+    say(f"treaty node {own.uri} listens at {opened.url}", "bold")
+    operator = (
+        _text(opened.operator_key) or "none kept; with --operator-key FILE accounts can be funded"
+    )
+    show_facts(
+        [
+            ("key", own.signer.key.key_id),
+            (
+                "database",
+                _text(plan.db) or ("nothing is kept; give --db FILE to keep it", "yellow"),
+            ),
+            ("operator", operator),
+        ]
+    )
+    if plan.public_url is None and plan.host not in LOOPBACK:
+        note("agents on other machines need the address they reach: give --public-url URL")
+    note("Ctrl-C stops it")
