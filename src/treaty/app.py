@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -141,19 +141,17 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
     from treaty.http.server import listen
 
     bound = listen(plan.host, plan.port)
-    port = bound.getsockname()[1]
-    url = (plan.public_url or f"http://{_in_url(plan.host)}:{port}").rstrip("/")
-    store: Store = MemoryStore() if plan.db is None else await SqliteStore.open(plan.db)
-    signer, operator, operator_path = _node_keys(plan)
-    identity = Identity(
-        uri=parse_agent_uri(plan.uri).text,
-        signer=signer,
-        base_url=url,
-        operator_uri=operator_uri(plan.uri),
-        operator=operator,
-    )
-    node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=complain)
-    await node.start()
+    with ExitStack() as undo:
+        undo.callback(bound.close)
+        port = bound.getsockname()[1]
+        url = (plan.public_url or f"http://{_in_url(plan.host)}:{port}").rstrip("/")
+        store: Store = MemoryStore() if plan.db is None else await SqliteStore.open(plan.db)
+        signer, operator, operator_path = _node_keys(plan)
+        uri = parse_agent_uri(plan.uri).text
+        identity = Identity(uri, signer, url, operator_uri(uri), operator)
+        node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=complain)
+        await node.start()
+        undo.pop_all()
     return OpenNode(node, store, bound, url, operator_path)
 
 

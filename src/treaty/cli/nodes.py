@@ -102,6 +102,11 @@ def operator_signer(operator_key: Path | None, db: Path | None) -> Ed25519Signer
         raise Misused(
             "only the node's operator may do this", advice="name the key with --operator-key FILE"
         )
+    if not path.exists():
+        raise Misused(
+            f"there is no operator's key at {path}",
+            advice="give the key file that `treaty serve` names when it starts",
+        )
     return unlock(path)
 
 

@@ -7,25 +7,28 @@ All three give the same ``Seen``: the folded session and the entries of its log,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from treaty import app
 from treaty.agent.copies import Copies
 from treaty.agent.copy import Known, VerifiedCopy
 from treaty.agent.export import catch_up, open_copy
+from treaty.agent.ports import NodeClient
 from treaty.cli.nodes import at_node, node_file, own_copies, signer_of
 from treaty.dialects.asp.conversation import Conversation
 from treaty.engine.hosted import STREAM, Hosted, session_stream
 from treaty.engine.items import LogItem
 from treaty.engine.node import Node
 from treaty.errors import Refused, TreatyError
-from treaty.identity.keys import read_public_key
+from treaty.identity.cards import open_card
+from treaty.identity.keys import ProofKey, read_public_key
 from treaty.wire import fields
-from treaty.wire.canonical import read_json
+from treaty.wire.canonical import Json, read_json
 
-PAGE: int = 1_000
+PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,26 @@ async def at_host(node: str | None, uri: str, session: str) -> Seen:
     """A session as its host gives it to a participant, verified by the host's own key."""
     async with at_node(node, uri, signer_of(uri)) as client:
         described = await client.describe()
-        url = fields.text(described, "url")
-        copy = VerifiedCopy(Known(read_public_key(described.get("publicKey")), url))
+        view = await client.session(session)
+        known = Known(
+            host=read_public_key(described.get("publicKey")),
+            base_url=fields.text(described, "url"),
+            proofs=await _proof_keys(client, view),
+        )
+        copy = VerifiedCopy(known)
         await catch_up(copy, client, session)
-    if not copy.items:
-        raise Refused("no session of yours has this id", "unknown_session")
     return Seen(f"node {app.node_url(node)}, verified", copy.conversation, copy.items)
+
+
+async def _proof_keys(client: NodeClient, view: Mapping[str, Json]) -> dict[str, ProofKey]:
+    """The keys of DPoP proofs, of participants whose cards have another one for these (B6)."""
+    found: dict[str, ProofKey] = {}
+    for member in fields.items(view, "participants"):
+        if isinstance(member, dict):
+            card = open_card(await client.card(fields.agent(member, "uri")))
+            if card.proof_key != card.key:
+                found[card.uri.text] = card.proof_key
+    return found
 
 
 async def all_in_copies(uri: str, limit: int) -> tuple[list[Seen | Unreadable], int]:

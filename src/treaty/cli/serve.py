@@ -94,7 +94,9 @@ def serve(
     import uvloop
 
     from treaty import app
+    from treaty.cli.failures import Failed
     from treaty.cli.terminal import note
+    from treaty.errors import UnavailableError
     from treaty.http.limits import Settings
 
     plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url)
@@ -103,8 +105,12 @@ def serve(
         show = _tell_programs if as_json else _tell_people
         show(plan, opened)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.serve(plan, Settings(rate_per_minute=rate), ready, note))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(app.serve(plan, Settings(rate_per_minute=rate), ready, note))
+    except UnavailableError as error:
+        advice = "take another --port or --db, or stop what uses this one"
+        raise Failed(error.detail, code=error.code, advice=advice) from error
 
 
 def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
