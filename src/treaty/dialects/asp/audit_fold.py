@@ -18,7 +18,7 @@ from treaty.core.deal import Finding, Roots, lack
 from treaty.core.log import HostFact, Receipt
 from treaty.dialects.asp.audit_escrow import moved
 from treaty.dialects.asp.audit_file import Deal, Entry, Message
-from treaty.dialects.asp.audit_keys import Pins, unanchored
+from treaty.dialects.asp.audit_keys import Pin, Pins, unanchored
 from treaty.dialects.asp.choices import FRESHNESS_MS
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import due, fold_fact
@@ -101,11 +101,19 @@ def _hear(run: _Play, entry: Entry, receipt: Receipt, message: Message | None) -
             at_ms=receipt.at_ms,
             position=receipt.position,
             entry=entry.hash,
-            public_key=pin.key.text if pin is not None else receipt.public_key,
+            public_key=_pinned(run.conversation, receipt, pin),
         )
     except TreatyError as error:
         run.stopped = message.where
         run.findings.append(Finding("states", message.where, f"{error.code}: {error.detail}"))
+
+
+def _pinned(conversation: Conversation, receipt: Receipt, pin: Pin | None) -> str | None:
+    """The key to pin with a sender's first message, though its receipt may have left it out."""
+    member = conversation.participants.get(receipt.sender)
+    if receipt.public_key is not None or pin is None:
+        return receipt.public_key
+    return pin.key.text if member is None or member.public_key is None else None
 
 
 def _check_overdue(run: _Play, entry: Entry, at_ms: int) -> None:

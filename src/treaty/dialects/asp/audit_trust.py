@@ -49,7 +49,7 @@ from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.encoding import hex_decode
 from treaty.wire.fields import Object
-from treaty.wire.money import Money, decimal_number
+from treaty.wire.money import Money
 
 _NODE_ROLES: Final = ("clearing", "host", "registry")
 _HEAD: Final = "log head"
@@ -303,10 +303,10 @@ def _number(value: Json) -> Decimal | None:
     """A number, or its decimal text."""
     if isinstance(value, str):
         return Decimal(value) if _NUMBER.fullmatch(value) else None
-    try:
-        return decimal_number(value)
-    except WireError:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
+    # The digits of repr are those of RFC 8785, so this is the number that everybody reads.
+    return Decimal(repr(value))
 
 
 def _check_extract(deal: Deal, found: Mapping[str, Standings]) -> Iterator[Finding]:
