@@ -4,6 +4,7 @@ The front door. It names the few things most programs need and loads each at fir
 that ``import treaty`` costs nothing and the rooms behind it stay independent:
 
 * ``treaty.Agent``: a buyer or a provider (room ``agent``, given its ports by ``app``).
+* ``treaty.local_node``: a real node inside your program, to try things with.
 * ``treaty.verify``: check a deal file claim by claim; the answer is a ``treaty.Report``.
 * ``treaty.TreatyError``: the root of everything raised on purpose (``treaty.errors``).
 
@@ -19,9 +20,9 @@ from treaty.errors import TreatyError
 
 __version__ = "0.1.0"
 
-__all__ = ["Agent", "Report", "TreatyError", "__version__", "verify"]
+__all__ = ["Agent", "Report", "TreatyError", "__version__", "local_node", "verify"]
 
-_LAZY: Final = {"Agent": "treaty.app", "Report": "treaty.app", "verify": "treaty.app"}
+_LAZY: Final = dict.fromkeys(("Agent", "Report", "local_node", "verify"), "treaty.app")
 
 
 def __getattr__(name: str) -> Any:

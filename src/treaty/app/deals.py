@@ -1,0 +1,72 @@
+"""Deal files and the roots to check them with: each goes to the dialect that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from treaty.app.agents import connect
+from treaty.core.deal import ROOTS_TAG, Report, read_roots
+from treaty.dialects.asp import audit as asp_audit
+from treaty.dialects.asp.choices import TAG as ASP_TAG
+from treaty.errors import WireError, shown
+from treaty.identity.keys import PublicKey
+from treaty.wire import fields
+from treaty.wire.canonical import Json
+
+
+def verify(deal: Json, roots: Json = None, *, require: Sequence[str] = ()) -> Report:
+    """Check a deal file claim by claim, offline (decision B22).
+
+    ``deal`` and ``roots`` are parsed JSON; without roots nobody's identity is anchored.
+    ``require`` names claims that must be verified, not merely not failed. Raises ``WireError``
+    only for roots that are none, or a dialect that is not known here; a bad deal is a report.
+    """
+    anchors = None if roots is None else read_roots(roots)
+    dialect = deal.get("dialect") if isinstance(deal, Mapping) else None
+    if dialect != ASP_TAG:
+        raise WireError(f"this is no deal file of a known dialect: {shown(dialect)}")
+    return asp_audit.verify(deal, anchors).require(require)
+
+
+def compare(deal: Json, other: Json, roots: Json = None) -> Report:
+    """Compare two copies of one deal; two receipts for one position convict the host (B7)."""
+    anchors = None if roots is None else read_roots(roots)
+    return asp_audit.compare(deal, other, anchors)
+
+
+async def export_roots(node: str | None = None) -> dict[str, Json]:
+    """The keys and the log head of a node as roots, as its own address gives them (B22).
+
+    Whether they are the right keys, the reader has to find out by another way.
+    """
+    client = connect(node)
+    try:
+        described, log = await client.describe(), await client.trust_log(0, 0)
+    finally:
+        await client.close()
+    operator = fields.obj(described, "operator")
+    return roots_of(described, operator, fields.obj(log, "head"))
+
+
+def roots_of(
+    own: Mapping[str, Json], operator: Mapping[str, Json] | None, head: Mapping[str, Json] | None
+) -> dict[str, Json]:
+    """Lay out roots: a node is registry, host and clearing at once, its operator attests."""
+    names = ("uri", "keyId", "publicKey")
+    anchor: dict[str, Json] = {name: own.get(name) for name in names}
+    attester: list[Json] = [{name: operator.get(name) for name in names}] if operator else []
+    roots: dict[str, Json] = {
+        "treaty": ROOTS_TAG,
+        **{role: [dict(anchor)] for role in ("registry", "host", "clearing")},
+        "attester": attester,
+        "metric": [],
+        "logHead": None if head is None else dict(head),
+        "chains": [],
+    }
+    read_roots(roots)
+    return roots
+
+
+def anchor_of(uri: str, key: PublicKey) -> dict[str, Json]:
+    """One anchor of roots."""
+    return {"uri": uri, "keyId": key.key_id, "publicKey": key.text}

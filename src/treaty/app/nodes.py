@@ -1,0 +1,187 @@
+"""Putting a node together and running it: ``treaty serve``, and a node inside one's own program."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from treaty.app.agents import connect
+from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
+from treaty.dialects.asp.dialect import ASP
+from treaty.engine.node import Identity, Node
+from treaty.engine.ports import Store
+from treaty.identity.keys import Ed25519Signer, PublicKey
+from treaty.identity.records import seal
+from treaty.store.memory import MemoryStore
+from treaty.store.sqlite import SqliteStore
+from treaty.wire.canonical import Json
+from treaty.wire.ids import parse_agent_uri
+from treaty.wire.instants import format_instant
+
+if TYPE_CHECKING:
+    from treaty.http.limits import Settings
+
+DEFAULT_NODE_URI: Final = "agent://localhost/treaty/node"
+OPERATOR_PATH: Final = "/operator"
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+Complain = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What ``treaty serve`` was told."""
+
+    db: Path | None
+    uri: str = DEFAULT_NODE_URI
+    key: Path | None = None
+    operator_key: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8440
+    public_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNode:
+    """A node with its store and its bound socket, not yet serving."""
+
+    node: Node
+    store: Store
+    socket: socket.socket
+    url: str
+    operator_key: Path | None
+
+
+async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
+    """Open the store, make or load the keys, bind the port; the node is loaded, not serving.
+
+    Raises ``UnavailableError`` when the database or the port is taken.
+    """
+    from treaty.http.server import listen
+
+    bound = listen(plan.host, plan.port)
+    with ExitStack() as undo:
+        undo.callback(bound.close)
+        port = bound.getsockname()[1]
+        url = (plan.public_url or f"http://{_in_url(plan.host)}:{port}").rstrip("/")
+        store: Store = MemoryStore() if plan.db is None else await SqliteStore.open(plan.db)
+        signer, operator, operator_path = _node_keys(plan)
+        uri = parse_agent_uri(plan.uri).text
+        identity = Identity(uri, signer, url, operator_uri(uri), operator)
+        node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=complain)
+        await node.start()
+        undo.pop_all()
+    return OpenNode(node, store, bound, url, operator_path)
+
+
+async def serve(
+    plan: NodePlan,
+    settings: Settings,
+    on_ready: Callable[[OpenNode], None],
+    complain: Complain = print,
+) -> None:
+    """Run a node until SIGINT or SIGTERM; what is in flight is answered, then the store closes.
+
+    Raises as ``open_node`` does, and what stopped the node from doing what falls due.
+    """
+    from treaty.http.server import make_app
+    from treaty.http.server import serve as serve_http
+
+    opened = await open_node(plan, complain)
+    stop = asyncio.Event()
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working = asyncio.create_task(opened.node.run(), name="node")
+    # A node that no longer does what falls due must not go on taking messages.
+    working.add_done_callback(lambda _: stop.set())
+    app = make_app(opened.node, settings=settings)
+    try:
+        await serve_http(app, opened.socket, stop, on_ready=lambda: on_ready(opened))
+    finally:
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        await opened.store.close()
+
+
+def operator_uri(node_uri: str) -> str:
+    """Who the operator of a node is, as an agent."""
+    return f"agent://{parse_agent_uri(node_uri).host}{OPERATOR_PATH}"
+
+
+def _node_keys(plan: NodePlan) -> tuple[Ed25519Signer, PublicKey, Path | None]:
+    if plan.db is None:
+        operator_path = plan.operator_key
+        signer = signer_at(plan.key, create=True) if plan.key else fresh_signer()
+        operator = signer_at(operator_path, create=True) if operator_path else fresh_signer()
+        return signer, operator.key, operator_path
+    signer = signer_at(plan.key or key_beside(plan.db, "node"), create=True)
+    operator_path = plan.operator_key or key_beside(plan.db, "operator")
+    return signer, signer_at(operator_path, create=True).key, operator_path
+
+
+def _in_url(host: str) -> str:
+    shown_host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104
+    return f"[{shown_host}]" if ":" in shown_host else shown_host
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """A node inside this program: everything real, nothing kept."""
+
+    url: str
+    home: Path
+    """A folder for the keys and copies of agents that need not outlive it."""
+    operator: Ed25519Signer
+
+    async def fund(self, agent: str, amount: str, currency: str) -> None:
+        """Put money into an agent's account, as the operator."""
+        transfer: dict[str, Json] = {
+            "id": f"fund-{entropy(8).hex()}",
+            "direction": "fund",
+            "agent": agent,
+            "amount": {"amount": amount, "currency": currency},
+            "at": format_instant(now_ms()),
+        }
+        client = connect(self.url, signer=self.operator)
+        try:
+            await client.post_transfer(seal("transfer", transfer, self.operator))
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def local_node(complain: Complain = print) -> AsyncIterator[LocalNode]:
+    """A real node on a free loopback port, in this process, for trying things and for tests.
+
+    It speaks HTTP like any other node; its store is memory and ends with the block.
+    """
+    from treaty.http.limits import Settings
+    from treaty.http.server import make_app
+    from treaty.http.server import serve as serve_http
+
+    with TemporaryDirectory(prefix="treaty-local-") as folder:
+        home = Path(folder)
+        operator_key = home / "operator.key"
+        plan = NodePlan(db=None, operator_key=operator_key, port=0)
+        opened = await open_node(plan, complain)
+        stop, ready = asyncio.Event(), asyncio.Event()
+        app = make_app(opened.node, settings=Settings())
+        tasks = (
+            asyncio.create_task(serve_http(app, opened.socket, stop, on_ready=ready.set)),
+            asyncio.create_task(opened.node.run()),
+        )
+        try:
+            await ready.wait()
+            yield LocalNode(opened.url, home, signer_at(operator_key))
+        finally:
+            stop.set()
+            tasks[1].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await opened.store.close()
