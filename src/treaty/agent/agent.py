@@ -283,13 +283,14 @@ class Agent:
                 "counterparty": uri,
             },
         )
-        known = self._known((view, open_card(self.card)))
+        known = self._known(session, (view, open_card(self.card)))
         return self._deal(session, VerifiedCopy(known), discovery)
 
-    def _known(self, views: Sequence[CardView]) -> Known:
+    def _known(self, session: str, views: Sequence[CardView]) -> Known:
         return Known(
             host=self.host,
             base_url=self.url,
+            session=session,
             agents={view.uri.text: view.key for view in views},
             proofs={view.uri.text: view.proof_key for view in views},
         )
@@ -309,6 +310,8 @@ class Agent:
 
     def _keep(self, session: str, item: LogItem) -> None:
         self.copies.keep(session, item)
+        if session in self._deals and self._deals[session].over:
+            self.copies.finish(session)
         for watcher in self.watchers:
             watcher(session, item)
 
@@ -319,17 +322,22 @@ class Agent:
         kept = await self.copies.known(session)
         if kept is not None:
             return await self.resume(session)
-        deal = await self._begin(session, inviter)
-        self._deals[session] = deal
-        await deal.line.sync()
-        deal.line.follow()
-        return deal
+        return await self._take_part(await self._begin(session, inviter))
 
     async def resume(self, session: str) -> Deal:
         """Go on with a session from this agent's own copy, verified again."""
-        deal = await self.peruse(session)
-        self._deals[session] = deal
-        await deal.line.sync()
+        if session in self._deals:
+            return self._deals[session]
+        return await self._take_part(await self.peruse(session))
+
+    async def _take_part(self, deal: Deal) -> Deal:
+        """Catch up with a session's log, and follow it from there."""
+        self._deals[deal.id] = deal
+        try:
+            await deal.line.sync()
+        except BaseException:
+            self._deals.pop(deal.id, None)
+            raise
         deal.line.follow()
         return deal
 
@@ -342,11 +350,15 @@ class Agent:
         if kept is None:
             raise Refused("this agent keeps no copy of that session", "unknown_session")
         views = [open_card(card) for card in fields.items(kept, "cards")]
-        copy = VerifiedCopy(self._known(views))
+        copy = VerifiedCopy(self._known(session, views))
         for item in await self.copies.items(session):
             copy.absorb(item)
         discovery = tuple(str(one).encode() for one in fields.items(kept, "discovery"))
         return self._deal(session, copy, discovery)
+
+    def is_following(self, session: str) -> bool:
+        """True while a deal of this agent follows the session."""
+        return session in self._deals
 
     async def forget(self, deal: Deal) -> None:
         """Stop following a session; its copy stays in the store."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final, NoReturn
 
 from treaty.agent.deal import Deal
 from treaty.agent.line import OvertakenError
 from treaty.agent.provider import bids
 from treaty.agent.terms import commit_body
 from treaty.core.commitment import has_pending
+from treaty.core.learning import Statistics
 from treaty.core.negotiation import (
     BuyerPolicy,
+    Decision,
     DecisionKind,
     TermsShape,
     Tier,
@@ -26,11 +28,13 @@ from treaty.core.negotiation import (
     write_terms,
 )
 from treaty.dialects.asp.conversation import Proposal
-from treaty.errors import Refused
+from treaty.errors import Refused, WireError
 from treaty.wire.canonical import Json
-from treaty.wire.money import Money, money_from_json
+from treaty.wire.money import ASSETS, Money, money_from_json
 
 PATIENCE_S: Final = 600.0
+COMMITS_MAX: Final = 2
+"""How often it offers to be bound: once more, in case the first offer ran out of time."""
 PROVIDER_MS: Final = 3_600_000
 
 
@@ -58,13 +62,13 @@ class Purchase:
     valid_ms: int | None = 7_200_000
 
 
-async def buy(deal: Deal, purchase: Purchase, *, statistics: Any = None) -> Deal:
+async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None = None) -> Deal:
     """Carry an introduced session to its end: agree, commit, wait, close.
 
     Returns when the session is CLOSED and the outcome is known. Raises ``Refused`` when there
     was no agreement (the session is then closed as cancelled).
     """
-    while not _finished(deal):
+    while not deal.over:
         position = deal.conversation.position
         try:
             stepped = await _step(deal, purchase, statistics)
@@ -72,55 +76,69 @@ async def buy(deal: Deal, purchase: Purchase, *, statistics: Any = None) -> Deal
             continue
         if not stepped:
             await deal.line.changed(position, timeout_s=PATIENCE_S)
+    if not deal.conversation.settled:
+        raise Refused("the session ended without a commitment", "unspecified")
     return deal
 
 
-def _finished(deal: Deal) -> bool:
-    now = deal.conversation
-    if now.state == "FAILED":
-        raise Refused("the session failed", "unspecified")
-    if not now.ended or now.live:
-        return False
-    paid = [one for one in now.settled if one.posted_units]
-    return not paid or deal.outcome() is not None
-
-
-async def _step(deal: Deal, purchase: Purchase, statistics: Any) -> bool:
+async def _step(deal: Deal, purchase: Purchase, statistics: Statistics | None) -> bool:
     now = deal.conversation
     if now.state == "INTRODUCED" or (now.state == "CONVERSING" and now.agreed is None):
         return await _negotiate(deal, purchase, statistics)
     if now.state == "CONVERSING":
         await _commit(deal, purchase)
         return True
-    if now.state == "EXECUTING":
+    if now.state in ("EXECUTING", "CLOSING"):
         return await _close(deal, purchase)
     return False
 
 
-async def _negotiate(deal: Deal, purchase: Purchase, statistics: Any) -> bool:
+async def _negotiate(deal: Deal, purchase: Purchase, statistics: Statistics | None) -> bool:
     waiting = deal.open_proposal()
-    own_open = any(
-        one.state == "open" and one.author == deal.me
-        for one in deal.conversation.proposals.values()
-    )
-    if waiting is None and own_open:
-        return False
-    history = bids(deal, purchase.shape)
-    decision = buyer(purchase.policy, purchase.listed, history, statistics)
+    own = [one for one in deal.conversation.proposals.values() if one.author == deal.me]
+    if waiting is None and own:
+        if own[-1].state == "open":
+            return False
+        # Refused, or lapsed: what it would pay has been said.
+        await _walk_away(deal, "The proposal was not accepted.")
+    decision = _decide(deal, purchase, waiting, statistics)
     if decision.kind is DecisionKind.ACCEPT:
         await deal.accept(decision.reason)
     elif decision.kind in (DecisionKind.PROPOSE, DecisionKind.COUNTER):
         terms = write_terms(purchase.terms, decision, purchase.shape)
         await deal.propose(terms, subject=purchase.subject, valid_ms=purchase.valid_ms)
     else:
-        await deal.close(reason="cancelled", summary=decision.reason)
-        raise Refused(f"no agreement: {decision.reason}", "unspecified")
+        await _walk_away(deal, decision.reason)
     return True
+
+
+def _decide(
+    deal: Deal, purchase: Purchase, waiting: Proposal | None, statistics: Statistics | None
+) -> Decision:
+    asset = ASSETS.get(purchase.currency)
+    try:
+        return buyer(
+            purchase.policy,
+            purchase.listed,
+            bids(deal, purchase.shape, until=waiting),
+            statistics,
+            decimals=asset.decimals if asset else 2,
+        )
+    except WireError as error:
+        # Terms that name no readable price cannot be agreed to.
+        return Decision(DecisionKind.WALK, None, None, True, error.detail)
+
+
+async def _walk_away(deal: Deal, reason: str) -> NoReturn:
+    await deal.close(reason="cancelled", summary=reason)
+    raise Refused(f"no agreement: {reason}", "unspecified")
 
 
 async def _commit(deal: Deal, purchase: Purchase) -> None:
     agreed = deal.agreed()
     assert agreed is not None
+    if len(deal.conversation.commitments) >= COMMITS_MAX:
+        await _walk_away(deal, "The commitment was not accepted.")
     body = commit_body(
         commitment=deal.new_id("cmt"),
         proposal=agreed,
@@ -154,5 +172,8 @@ async def _close(deal: Deal, purchase: Purchase) -> bool:
         return False
     if now.live and not purchase.satisfied(deal):
         return False
+    if not now.commitments:
+        await deal.close(reason="cancelled", summary="Nothing was agreed.")
+        return True
     await deal.close(rating=purchase.rating, summary="Delivered as agreed")
     return True

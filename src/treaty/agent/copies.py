@@ -4,7 +4,8 @@ Entries are kept behind the conversation, in order, by one writer; ``flush`` wai
 a crash loses of the tail, the host gives again, so keeping never holds a deal up.
 
 Streams: ``deal/<session>`` (what the agent knew when the session began, kind ``known``),
-``log/<session>`` (receipts and facts), ``learnt/<agent>`` (observations).
+``log/<session>`` (receipts and facts), ``learnt/<agent>`` (observations). A task of kind
+``session`` stands for each session that still needs attending.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from treaty.agent.ports import LogItem
-from treaty.engine.ports import Append, Entry, Store, Unit
+from treaty.engine.ports import Append, Entry, Store, Task, Unit
 from treaty.wire.canonical import Json, canonical, read_json
 
 CURSOR: Final = "inbox"
+SESSION: Final = "session"
 PAGE: Final = 1_000
 
 
@@ -53,9 +55,12 @@ class Copies:
             self._writer.result()
 
     async def stop(self) -> None:
-        """Write what is left and stop."""
-        if self._writer is not None:
+        """Write what is left and stop. Raises what stopped the writer."""
+        if self._writer is None:
+            return
+        try:
             await self.flush()
+        finally:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
             self._writer = None
@@ -72,7 +77,21 @@ class Copies:
         stream = f"deal/{session}"
         last = await self._store.last(stream)
         entry = Entry(stream, last + 1, "known", canonical(dict(known)))
-        await self._store.commit(Unit((Append(stream, last, (entry,)),)))
+        task = Task(f"{SESSION}/{session}", SESSION, 0, session.encode())
+        await self._store.commit(Unit((Append(stream, last, (entry,)),), put_tasks=(task,)))
+
+    def finish(self, session: str) -> None:
+        """Note that a session needs no more attending; its copy stays. Returns at once."""
+        self._queue.put_nowait(Unit(drop_tasks=(f"{SESSION}/{session}",)))
+
+    async def unfinished(self) -> list[str]:
+        """Ids of the sessions that still need attending, oldest first."""
+        found: list[str] = []
+        after = ""
+        while tasks := await self._store.tasks(SESSION, PAGE, after):
+            found.extend(task.payload.decode() for task in tasks)
+            after = tasks[-1].id
+        return found
 
     async def known(self, session: str) -> dict[str, Json] | None:
         """What was known when a session began, or None for a session that is not here."""

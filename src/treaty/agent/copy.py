@@ -41,6 +41,8 @@ class Known:
 
     host: PublicKey
     base_url: str
+    session: str = ""
+    """The session's id; empty takes the one the first entry names."""
     agents: Mapping[str, PublicKey] = field(default_factory=dict)
     """Agent -> the key of its listed card; the host must have pinned the same."""
     proofs: Mapping[str, ProofKey] = field(default_factory=dict)
@@ -97,12 +99,16 @@ class VerifiedCopy:
         if log.position != item.position or log.previous_entry != self.conversation.entry:
             raise HostLiesError(
                 f"entry {item.position} does not follow the entry before it",
-                data={"theirs": dict(item.record)},
+                data={"ours": self._last(), "theirs": dict(item.record)},
             )
-        if self.conversation.id and log.session != self.conversation.id:
+        expected = self.conversation.id or self.known.session
+        if expected and log.session != expected:
             raise WireError("the entry belongs to another session")
         if log.at_ms < self.conversation.at_ms:
             raise WireError("the host's clock ran backwards")
+
+    def _last(self) -> Json:
+        return dict(self.items[-1].record) if self.items else None
 
     def _absorb_message(self, item: LogItem, receipt: Receipt) -> None:
         if item.raw is None or sha256_tag(item.raw) != receipt.raw_digest:

@@ -81,6 +81,15 @@ class Deal:
                 return data if isinstance(data, dict) else None
         return None
 
+    @property
+    def over(self) -> bool:
+        """Ended, nothing bound any more, and the outcome of what was paid is known."""
+        now = self.conversation
+        if not now.ended or now.live:
+            return False
+        paid = any(one.posted_units for one in now.settled)
+        return not paid or self.outcome() is not None
+
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
     ) -> Conversation:

@@ -3,7 +3,8 @@
 A ``Line`` keeps a ``VerifiedCopy`` up to date in the background. Sending makes a signed message
 on the newest head; when the other party was faster, the missed messages are folded first and
 the caller decides again (``OvertakenError``), except when they say nothing about what is on the
-table: then the message is simply signed anew.
+table: then the message is simply signed anew. A node that cannot be reached is given the same
+bytes again, which it answers as it did the first time.
 """
 
 from __future__ import annotations
@@ -18,25 +19,33 @@ from treaty.agent.copy import VerifiedCopy
 from treaty.agent.ports import LogItem, NodeClient
 from treaty.dialects.asp.codec import compose, seal
 from treaty.dialects.asp.conversation import Conversation
-from treaty.dialects.asp.messages import Envelope, Performative
+from treaty.dialects.asp.messages import Envelope, Inform, Performative
 from treaty.dialects.asp.rules import messages_url
-from treaty.errors import Refused, TreatyError, UnavailableError
+from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Signer
+from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.ids import uuid7
 
 TRIES_MAX: Final = 16
 RECONNECT_S: Final = 0.2
 RECONNECT_MOST_S: Final = 5.0
+AWAY_S: Final = 120.0
+"""How long a message waits for a node that cannot be reached."""
+WAIT_MOST_S: Final = 30.0
+"""The longest pause a node may ask for."""
+OUT_OF_ORDER: Final = frozenset(("chain_stale", "sequence_gap", "position_held", "rate_limited"))
+"""Refusals that say: not now, rather than: not this."""
 NEUTRAL: Final = frozenset(
     (Performative.INFORM, Performative.QUERY, Performative.OBSERVE, Performative.CLARIFY)
 )
-"""Messages that change nothing on the table: overtaken by them, one need not decide again."""
+"""Messages that put nothing on the table and take nothing off: in their way or overtaken by
+them, one need not decide again."""
 
 
 class OvertakenError(TreatyError):
-    """The other party spoke first; its messages are in the copy now. Decide again."""
+    """The session moved on first; what was missed is in the copy now. Decide again."""
 
     default_code = "chain_stale"
 
@@ -71,7 +80,7 @@ class Line:
         self._client = client
         self._keep = keep
         self._trust_score = trust_score
-        self._news = asyncio.Condition()
+        self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
         self.failure: TreatyError | None = None
@@ -94,48 +103,62 @@ class Line:
                 async for item in self._client.events(self.id, self.copy.position):
                     pause_s = RECONNECT_S
                     await self._absorb(item)
-            except UnavailableError:
-                pause_s = min(RECONNECT_MOST_S, pause_s * 2)
             except TreatyError as error:
-                await self._fail(error)
+                if self.failure is None and not is_passing(error):
+                    self._fail(error)
+                pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+            if self.failure is not None:
                 return
             await asyncio.sleep(pause_s)
 
-    async def _fail(self, error: TreatyError) -> None:
+    def _fail(self, error: TreatyError) -> None:
         self.failure = error
-        async with self._news:
-            self._news.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake everybody who waits for the session to change."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _check(self) -> None:
+        """Act on nothing once the log did not hold."""
+        if self.failure is not None:
+            raise self.failure
 
     async def _absorb(self, item: LogItem) -> None:
         if item.position > self.copy.position + 1:
             await self.sync()
-        elif self.copy.absorb(item):
+            return
+        try:
+            is_new = self.copy.absorb(item)
+        except TreatyError as error:
+            self._fail(error)
+            raise
+        if is_new:
             self._keep(self.id, item)
-            async with self._news:
-                self._news.notify_all()
+            self._tell()
 
     async def sync(self) -> None:
         """Fetch and verify everything the host has logged so far."""
         more = True
         while more:
-            page = await self._client.entries(self.id, self.copy.position)
+            before = self.copy.position
+            page = await self._client.entries(self.id, before)
             for item in page.items:
                 if item.position <= self.copy.position + 1:
                     await self._absorb(item)
-            more = page.more
+            more = page.more and self.copy.position > before
 
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
     ) -> Conversation:
         """Wait until the session is so. Raises ``TimeoutError``, or what broke the copy."""
         async with asyncio.timeout(timeout_s):
-            async with self._news:
-                await self._news.wait_for(
-                    lambda: self.failure is not None or condition(self.conversation)
-                )
-        if self.failure is not None:
-            raise self.failure
-        return self.conversation
+            while True:
+                self._check()
+                if condition(self.conversation):
+                    return self.conversation
+                await self._news.wait()
 
     async def changed(self, position: int, timeout_s: float = 60.0) -> Conversation:
         """Wait until the log has grown beyond ``position``."""
@@ -173,45 +196,68 @@ class Line:
         constraints: Mapping[str, Json] | None,
     ) -> Envelope:
         for _ in range(TRIES_MAX):
+            self._check()
             stated = body(self.conversation) if callable(body) else body
             raw = self._signed(performative, stated, recipient, constraints)
-            seen = len(self.copy.envelopes)
+            seen, position = len(self.copy.envelopes), self.copy.position
             try:
                 receipt = await self._post(raw)
             except Refused as refusal:
-                await self._make_way(refusal)
-                if any(one.performative not in NEUTRAL for one in self.copy.envelopes[seen:]):
+                await self._make_way(refusal, position)
+                missed = self.copy.envelopes[seen:]
+                if performative not in NEUTRAL and not all(_is_neutral(one) for one in missed):
                     raise OvertakenError("the other party spoke first") from refusal
                 continue
-            await self._take_receipt(receipt, raw)
-            return self._own(raw)
+            if receipt is not None:
+                await self._take_receipt(receipt, raw)
+                return self._own(raw)
         raise UnavailableError("the other party was faster every time", "overloaded")
 
-    async def _post(self, raw: bytes) -> dict[str, Json]:
-        if not self.copy.items:
-            return await self._client.open_session(raw)
-        return await self._client.send(self.id, raw)
+    async def _post(self, raw: bytes) -> dict[str, Json] | None:
+        """Hand a message in, again and again while the node is away; None to sign it anew."""
+        pause_s, waited_s = RECONNECT_S, 0.0
+        while True:
+            try:
+                if not self.copy.items:
+                    return await self._client.open_session(raw)
+                return await self._client.send(self.id, raw)
+            except UnavailableError as error:
+                pause_s = _asked_s(error) or pause_s
+                if waited_s + pause_s > AWAY_S:
+                    raise
+            except SignatureError as error:
+                # The node does not know these bytes, and by now their proof is too old for it.
+                if waited_s and error.code == "proof_invalid":
+                    return None
+                raise
+            await asyncio.sleep(pause_s)
+            waited_s += pause_s
+            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
 
-    async def _make_way(self, refusal: Refused) -> None:
-        """Take in what was missed, or wait while the other party holds the next position."""
-        if refusal.code not in ("chain_stale", "sequence_gap", "position_held"):
+    async def _make_way(self, refusal: Refused, position: int) -> None:
+        """Take in what was missed, or wait while it is the other party's turn."""
+        if refusal.code not in OUT_OF_ORDER:
+            # It may have been right when it was signed: a timer or a movement came between.
+            if self.copy.items:
+                await self.sync()
+            if self.copy.position > position:
+                raise OvertakenError("the session moved on") from refusal
             raise refusal
-        wait_ms = refusal.data.get("retryAfterMs", 0)
+        if refusal.code == "rate_limited":
+            await asyncio.sleep(_asked_s(refusal) or RECONNECT_S)
+            return
         missed = refusal.data.get("missed")
-        if isinstance(missed, list | tuple):
-            for item in missed:
-                if isinstance(item, LogItem) and item.position <= self.copy.position + 1:
-                    await self._absorb(item)
-        if isinstance(wait_ms, int) and wait_ms > 0:
-            position = self.copy.position
+        for item in missed if isinstance(missed, list | tuple) else ():
+            if isinstance(item, LogItem) and item.position <= self.copy.position + 1:
+                await self._absorb(item)
+        if wait_s := _asked_s(refusal):
             with suppress(TimeoutError):
-                await self.changed(position, timeout_s=wait_ms / 1000)
+                await self.changed(self.copy.position, timeout_s=wait_s)
         if not missed or refusal.data.get("more"):
             await self.sync()
 
     async def _take_receipt(self, receipt: dict[str, Json], raw: bytes) -> None:
-        position = receipt.get("position")
-        assert isinstance(position, int)
+        position = fields.integer(receipt, "position", least=1)
         if position > self.copy.position + 1:
             await self.sync()
         await self._absorb(LogItem(position, receipt, raw))
@@ -262,3 +308,21 @@ class Line:
             constraints=constraints,
         )
         return canonical(seal(document, self.voice.signer))
+
+
+def _is_neutral(envelope: Envelope) -> bool:
+    body = envelope.body
+    # A claim, a confirmation or a resolution changes what is bound.
+    decides = isinstance(body, Inform) and body.inform_type in ("result", "resolution")
+    return envelope.performative in NEUTRAL and not decides
+
+
+def is_passing(error: TreatyError) -> bool:
+    """Tell whether the same request may succeed later: a node that is away or busy."""
+    return isinstance(error, UnavailableError) or error.reason.transient
+
+
+def _asked_s(error: TreatyError) -> float:
+    """The pause a node asks for, in seconds; 0 for none."""
+    wait_ms = error.data.get("retryAfterMs")
+    return min(WAIT_MOST_S, wait_ms / 1000) if type(wait_ms) is int and wait_ms > 0 else 0.0

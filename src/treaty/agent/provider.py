@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
 from treaty.agent.agent import Agent
 from treaty.agent.deal import Deal
-from treaty.agent.line import OvertakenError
+from treaty.agent.line import OvertakenError, is_passing
 from treaty.agent.moves import Accept, Answer, Counter, Reject
 from treaty.core.bids import History, Side
 from treaty.core.commitment import Commitment, CommitmentState, has_pending
@@ -36,12 +37,15 @@ from treaty.dialects.asp.messages import Commit, Propose
 from treaty.dialects.asp.messages import Counter as CounterBody
 from treaty.errors import TreatyError, UnavailableError, WireError
 from treaty.wire.canonical import Json
-from treaty.wire.money import amount_text
+from treaty.wire.money import Money, amount_text
 
+PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 3_600.0
 """How long a provider waits for the next entry of a session before it looks again."""
 SESSIONS_MAX: Final = 1_024
 """Sessions served at once; further invitations wait in the inbox."""
+
+_LOG: Final = logging.getLogger("treaty.agent")
 
 Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
 Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
@@ -139,22 +143,36 @@ class Service:
         return self.rating if deal.conversation.commitments else None
 
 
-def bids(deal: Deal, shape: TermsShape) -> History:
-    """The negotiation so far as bids, oldest first, seen from this agent's side."""
+def bids(deal: Deal, shape: TermsShape, until: Proposal | None = None) -> History:
+    """The negotiation so far as bids, oldest first, seen from this agent's side.
+
+    It ends with ``until``, the proposal to be answered. Terms without a readable price are no
+    bid. Raises ``WireError`` when those of ``until`` are none.
+    """
     found = []
     for envelope in deal.messages:
         body = envelope.body
-        if isinstance(body, CounterBody) or (isinstance(body, Propose) and not body.is_invitation):
-            side: Side = "own" if deal.conversation.side(envelope.sender) == deal.me else "other"
-            final = isinstance(body, CounterBody) and body.final
+        if not isinstance(body, CounterBody | Propose):
+            continue
+        if isinstance(body, Propose) and body.is_invitation:
+            continue
+        is_last = until is not None and envelope.hash == until.hash
+        side: Side = "own" if deal.conversation.side(envelope.sender) == deal.me else "other"
+        final = isinstance(body, CounterBody) and body.final
+        try:
             found.append(read_bid(body.terms, side, shape, final=final))
+        except WireError:
+            if is_last:
+                raise
+        if is_last:
+            break
     return tuple(found)
 
 
 def by_policy(deal: Deal, proposal: Proposal, policy: SellerPolicy, shape: TermsShape) -> Answer:
     """Answer a proposal by a seller's policy from ``core.negotiation``."""
     try:
-        decision = seller(policy, bids(deal, shape))
+        decision = seller(policy, bids(deal, shape, until=proposal))
     except WireError as error:
         return Reject(error.detail, "schema_unsupported")
     if decision.kind is DecisionKind.ACCEPT:
@@ -167,96 +185,107 @@ def by_policy(deal: Deal, proposal: Proposal, policy: SellerPolicy, shape: Terms
 
 async def serve(agent: Agent, provider: Provider, *, sessions_max: int = SESSIONS_MAX) -> None:
     """Serve invitations until cancelled; sessions that were open before are taken up again."""
-    running: dict[str, asyncio.Task[None]] = {}
     slots = asyncio.Semaphore(sessions_max)
     async with asyncio.TaskGroup() as group:
-        for session in await agent.copies.sessions():
-            running[session] = group.create_task(_resume(agent, provider, session))
+        serving = _Serving(agent, provider, group, slots)
+        for session in await agent.copies.unfinished():
+            await serving.take_up(session, None)
         while True:
-            await _read_inbox(agent, provider, group, running, slots)
-            await asyncio.sleep(0.2)
+            try:
+                await _read_inbox(serving)
+            except TreatyError as error:
+                if not is_passing(error):
+                    raise
+            await asyncio.sleep(PAUSE_S)
 
 
-async def _read_inbox(
-    agent: Agent,
-    provider: Provider,
-    group: asyncio.TaskGroup,
-    running: dict[str, asyncio.Task[None]],
-    slots: asyncio.Semaphore,
-) -> None:
-    try:
-        async for item in agent.client.inbox(await agent.copies.cursor()):
-            session = str(item.body.get("session"))
-            if item.kind == "invitation" and session not in running:
-                await slots.acquire()
-                inviter = str(item.body.get("from"))
-                task = group.create_task(_attend(agent, provider, session, inviter))
-                running[session] = task
-                task.add_done_callback(partial(_done, running, slots, session))
-            await agent.copies.set_cursor(item.position)
-    except UnavailableError:
-        return
+@dataclass(slots=True)
+class _Serving:
+    """The sessions one provider attends to."""
+
+    agent: Agent
+    provider: Provider
+    group: asyncio.TaskGroup
+    slots: asyncio.Semaphore
+    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def take_up(self, session: str, inviter: str | None) -> None:
+        """Begin to attend to a session, once there is a slot for it."""
+        if session in self.running or self.agent.is_following(session):
+            return
+        await self.slots.acquire()
+        task = self.group.create_task(self._attend(session, inviter), name=f"attend {session}")
+        self.running[session] = task
+        task.add_done_callback(partial(self._leave, session))
+
+    def _leave(self, session: str, _task: asyncio.Task[None]) -> None:
+        self.running.pop(session, None)
+        self.slots.release()
+
+    async def _attend(self, session: str, inviter: str | None) -> None:
+        deal = await self._join(session, inviter)
+        if deal is None:
+            return
+        if deal.conversation.invitee == self.agent.uri:
+            await _run(self.agent, self.provider, deal)
+        else:
+            await self.agent.forget(deal)
+
+    async def _join(self, session: str, inviter: str | None) -> Deal | None:
+        """Follow a session; None when it is gone, or its inviter has no card any more."""
+        while True:
+            try:
+                if inviter is None:
+                    return await self.agent.resume(session)
+                return await self.agent.join(session, inviter)
+            except TreatyError as error:
+                if not is_passing(error):
+                    _LOG.warning("session %s cannot be joined: %s", session, error.detail)
+                    self.agent.copies.finish(session)
+                    return None
+            await asyncio.sleep(PAUSE_S)
 
 
-def _done(
-    running: dict[str, asyncio.Task[None]],
-    slots: asyncio.Semaphore,
-    session: str,
-    _task: asyncio.Task[None],
-) -> None:
-    running.pop(session, None)
-    slots.release()
-
-
-async def _resume(agent: Agent, provider: Provider, session: str) -> None:
-    try:
-        deal = await agent.resume(session)
-    except TreatyError:
-        return
-    if deal.conversation.invitee == agent.uri:
-        await _run(agent, provider, deal)
-
-
-async def _attend(agent: Agent, provider: Provider, session: str, inviter: str) -> None:
-    try:
-        deal = await agent.join(session, inviter)
-    except TreatyError:
-        # Gone, or its inviter has no card any more: nothing to attend.
-        return
-    await _run(agent, provider, deal)
+async def _read_inbox(serving: _Serving) -> None:
+    copies = serving.agent.copies
+    async for item in serving.agent.client.inbox(await copies.cursor()):
+        if item.kind == "invitation":
+            session, inviter = str(item.body.get("session")), str(item.body.get("from"))
+            await serving.take_up(session, inviter)
+        await copies.set_cursor(item.position)
 
 
 async def _run(agent: Agent, provider: Provider, deal: Deal) -> None:
     """Take one step after another until the session has ended and is settled."""
     try:
-        while not _finished(deal):
+        while not deal.over:
             position = deal.conversation.position
             try:
                 stepped = await step(agent, provider, deal)
             except OvertakenError:
                 continue
+            except UnavailableError:
+                await asyncio.sleep(PAUSE_S)
+                continue
             if not stepped:
-                await _wait(deal, position)
-    except (TimeoutError, TreatyError):
+                await deal.line.changed(position, timeout_s=PATIENCE_S)
+        agent.copies.finish(deal.id)
+    except (TimeoutError, TreatyError) as error:
         # This session cannot go on; its copy stays, and the others are not disturbed.
-        return
+        _LOG.warning("session %s is left as it stands: %s", deal.id, error)
+    except Exception:  # noqa: BLE001 - whatever a provider's own functions raise.
+        _LOG.exception("the provider failed in session %s", deal.id)
     finally:
-        await _settled(provider.ended(deal))
+        await _clean_up(provider, deal)
         await agent.copies.flush()
         await agent.forget(deal)
 
 
-async def _wait(deal: Deal, position: int) -> None:
-    await deal.line.changed(position, timeout_s=PATIENCE_S)
-
-
-def _finished(deal: Deal) -> bool:
-    """Ended, nothing bound any more, and the outcome of what was settled is known."""
-    now = deal.conversation
-    if not now.ended or now.live:
-        return False
-    paid = [one for one in now.settled if one.escrow is not None and one.posted_units]
-    return not paid or deal.outcome() is not None
+async def _clean_up(provider: Provider, deal: Deal) -> None:
+    try:
+        await _settled(provider.ended(deal))
+    except Exception:  # noqa: BLE001 - as above: the other sessions go on.
+        _LOG.exception("the provider failed to clean up after session %s", deal.id)
 
 
 async def step(agent: Agent, provider: Provider, deal: Deal) -> bool:
@@ -275,7 +304,7 @@ async def step(agent: Agent, provider: Provider, deal: Deal) -> bool:
     if now.state in ("CONVERSING", "EXECUTING"):
         proposal = deal.open_proposal()
         if proposal is not None:
-            await _answer(deal, await _settled(provider.negotiate(deal, proposal)))
+            await _answer(deal, proposal, await _settled(provider.negotiate(deal, proposal)))
             return True
     return await _perform(provider, deal)
 
@@ -288,7 +317,10 @@ async def _answer_invitation(provider: Provider, deal: Deal) -> bool:
     return True
 
 
-async def _answer(deal: Deal, answer: Answer) -> None:
+async def _answer(deal: Deal, proposal: Proposal, answer: Answer) -> None:
+    if deal.open_proposal() != proposal:
+        # The answer was thought over; by now it would meet other terms.
+        raise OvertakenError("the proposal is no longer the one on the table")
     if isinstance(answer, Accept):
         await deal.accept(answer.note)
     elif isinstance(answer, Counter):
@@ -333,13 +365,26 @@ def commitment_problem(deal: Deal, commitment: Commitment, shape: TermsShape) ->
     escrow = commitment.escrow
     if escrow is None or escrow.payee != deal.me:
         return "the commitment does not pay this agent from escrow"
-    held = Decimal(amount_text(escrow.money))
-    due = total(agreed.terms, shape)
-    if due != held:
-        return f"the escrow holds {held} where the terms come to {due}"
+    problem = _price_problem(agreed, escrow.money, shape)
+    if problem is not None:
+        return problem
     if commitment.state is not CommitmentState.PROPOSED:
         return "the commitment is not open"
     return None
+
+
+def _price_problem(agreed: Proposal, held: Money, shape: TermsShape) -> str | None:
+    """Why the escrow does not pay for the terms; terms without a price cannot tell."""
+    try:
+        read_bid(agreed.terms, "own", shape)
+    except WireError:
+        return None
+    try:
+        due = total(agreed.terms, shape)
+    except WireError as error:
+        return error.detail
+    paid = Decimal(amount_text(held))
+    return None if due == paid else f"the escrow holds {paid} where the terms come to {due}"
 
 
 async def _perform(provider: Provider, deal: Deal) -> bool:
