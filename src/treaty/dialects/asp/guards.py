@@ -205,8 +205,7 @@ def claimed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None
     if not commitment.live:
         raise Refused(f"{shown(name)} is {commitment.state.value}", "transition_invalid")
     side = conversation.side(envelope.sender)
-    owes = any(duty.party == side for duty in commitment.obligations)
-    if body.data.get("status") == "fulfilled" and not (owes and has_pending(commitment, side)):
+    if body.data.get("status") == "fulfilled" and not has_pending(commitment, side):
         raise Refused(f"{side} owes nothing that is open under {shown(name)}", "transition_invalid")
 
 
