@@ -22,6 +22,8 @@ UUID_ENTROPY_BYTES: Final = 10
 AGENT_URI_BYTES_MAX: Final = 255
 AGENT_SCHEME: Final = "agent://"
 
+_AGENT_URIS_CACHED: Final = 4_096
+
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # A last label of digits only would make an IPv4 address look like a domain with an owner.
@@ -68,6 +70,12 @@ def parse_agent_uri(text: Json) -> AgentUri:
         raise WireError(f"not an agent URI: {shown(text)}")
     if len(text) > AGENT_URI_BYTES_MAX:
         raise WireError(f"agent URI of more than {AGENT_URI_BYTES_MAX} bytes: {shown(text)}")
+    return _parsed_agent_uri(text)
+
+
+@lru_cache(maxsize=_AGENT_URIS_CACHED)
+def _parsed_agent_uri(text: str) -> AgentUri:
+    """The same few agents are named in every message of their sessions."""
     host, slash, rest = text[len(AGENT_SCHEME) :].partition("/")
     if _HOST.fullmatch(host) is None:
         raise WireError(f"not a lower-case host name: {shown(host)}")
