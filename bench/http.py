@@ -147,8 +147,11 @@ class Pair:
             for uri, signer in zip(self.uris, self.signers, strict=True)
         ]
 
-    def talk(self) -> Talk:
-        """A session with an opening of four messages and many observations."""
+    def talk(self, messages: int = MESSAGES, *, closing: bool = False) -> Talk:
+        """A session with an opening of four messages and many observations.
+
+        ``closing`` adds both sides' CLOSE to the opening, for sessions without observations.
+        """
         talk = Talk(uuid7(now_ms(), secrets.token_bytes(16)))
         head, counts = ZERO_TAG, [0, 0]
 
@@ -171,7 +174,10 @@ class Pair:
             data = {"agentCard": self.cards[who]}
             body = {"informType": "identity", "subject": "me", "data": data}
             talk.opening.append(say(who, Performative.INFORM, body))
-        for number in range(MESSAGES):
+        if closing:
+            for who in (0, 1):
+                talk.opening.append(say(who, Performative.CLOSE, {"reason": "completed"}))
+        for number in range(messages):
             body = {"subject": "progress of the matter", "data": {"number": number, "of": 100}}
             talk.messages.append(say(number % 2, Performative.OBSERVE, body))
         return talk
@@ -404,9 +410,8 @@ def print_table(run: Run, bare: Run, crypto_us: float, commits: float, size: int
     print(f"  floor: 2 verify + 1 sign    {1e6 / crypto_us:9.0f} /s   {crypto_us:.0f} us, one core")
     print(f"  floor: server alone         {bare.rate:9.0f} /s   {1e6 / bare.rate:.0f} us")
     print(f"  floor: group commit alone   {commits:9.0f} /s   in a thread of its own")
-    print(
-        f"  both on one core            {1e6 / floor_us:9.0f} /s   reached {run.rate * floor_us / 1e4:.0f} %"
-    )
+    share = run.rate * floor_us / 1e4
+    print(f"  both on one core            {1e6 / floor_us:9.0f} /s   reached {share:.0f} %")
 
 
 def main() -> None:
