@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.dialects.asp.scenes import SCENES, scene
-from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, URIS, Stage, refused
+from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, URIS, Stage, check_refused
 from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.machine import STATES
 from treaty.errors import REASONS, TreatyError
@@ -50,7 +50,7 @@ def options(words: list[str]) -> tuple[list[str], dict[str, str]]:
 def perform(stage: Stage, action: str) -> None:
     """Do what the first column says."""
     first, *words = action.split()
-    if first in ("wait", "sleep", "outage"):
+    if first in ("wait", "lag", "outage"):
         getattr(stage, first)(duration_ms(words[0]))
     elif first in ("revoke", "fire"):
         getattr(stage, first)(*words)
@@ -168,7 +168,7 @@ def check_row(stage: Stage, action: str, result: str) -> Stage:
     if action.startswith("scene "):
         stage = scene(action.removeprefix("scene "))
     elif result in REASONS:
-        with refused(stage, result):
+        with check_refused(stage, result):
             perform(stage, action)
     else:
         perform(stage, action)

@@ -366,7 +366,7 @@ class Stage:
             self.fire(timer.name)
         self.now_ms = until_ms
 
-    def sleep(self, ms: int) -> None:
+    def lag(self, ms: int) -> None:
         """Let time pass while the host is busy: no timer fires."""
         self.now_ms += ms
 
@@ -462,7 +462,7 @@ class Stage:
 
 
 @contextmanager
-def refused(stage: Stage, code: str) -> Iterator[None]:
+def check_refused(stage: Stage, code: str) -> Iterator[None]:
     """What is done inside is refused with this reason, and changes nothing at all."""
     before, shown = stage.conversation, repr(stage.conversation)
     with pytest.raises(TreatyError) as caught:

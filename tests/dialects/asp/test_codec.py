@@ -19,7 +19,7 @@ from tests.dialects.asp.stage import (
     START_MS,
     URIS,
     Stage,
-    refused,
+    check_refused,
 )
 from treaty.dialects.asp.choices import BODY_BYTES_MAX
 from treaty.dialects.asp.codec import compose, decode, decode_pre_session, seal
@@ -186,7 +186,7 @@ def test_unknown_members_are_hashed_wherever_they_stand(place: tuple[str, ...]) 
     for name in place:
         inner = inner[name]
     inner["note"] = "changed"
-    with refused(stage, "hash_mismatch"):
+    with check_refused(stage, "hash_mismatch"):
         stage.deliver(canonical(sealed))
     inner["note"] = "kept"
 

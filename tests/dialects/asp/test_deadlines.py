@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.dialects.asp.scenes import SCENES, scene
-from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, SESSION, URIS, Stage, refused
+from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, SESSION, URIS, Stage, check_refused
 from treaty.core.log import HostFact
 from treaty.dialects.asp.deadlines import Deadline, deadlines, due, fold_fact
 from treaty.errors import Refused, WireError
@@ -79,7 +79,7 @@ def test_a_timeout_outside_its_bounds_is_malformed(
 ) -> None:
     for asked in (least - 1, most + 1, 0, -1, True, f"{default}", default + 0.5, [], {}):
         stage = Stage()
-        with refused(stage, "malformed"):
+        with check_refused(stage, "malformed"):
             if name == "proposedDuration":
                 stage.alpha.invite(terms={name: asked})
             else:
@@ -89,7 +89,7 @@ def test_a_timeout_outside_its_bounds_is_malformed(
 def test_timeouts_are_an_object() -> None:
     for wrong in (5, "30s", [], True):
         stage = Stage()
-        with refused(stage, "malformed"):
+        with check_refused(stage, "malformed"):
             stage.alpha.invite(terms={"timeouts": wrong})
 
 
@@ -150,7 +150,7 @@ def test_the_declined_counters_timeouts_do_not() -> None:
 def test_a_counter_invitation_states_lawful_terms(terms: dict[str, Any]) -> None:
     stage = Stage()
     stage.alpha.invite()
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.beta.counter("inv", "inv2", terms=terms)
 
 
@@ -218,7 +218,7 @@ def test_a_fired_timer_no_longer_runs(name: str) -> None:
 def test_a_late_host_fires_what_was_due_and_ends_the_same(name: str) -> None:
     prompt, late = scene(name), scene(name)
     prompt.wait(800 * DAY)
-    late.sleep(400 * DAY)
+    late.lag(400 * DAY)
     late.wait(400 * DAY)
 
     assert late.state == prompt.state
@@ -261,7 +261,7 @@ def test_an_unknown_fact_only_moves_the_log_on() -> None:
 )
 def test_a_fact_of_another_form_is_no_fact(kind: str, data: dict[str, Any]) -> None:
     stage = scene("executing")
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.fact(kind, **data)
 
 
@@ -280,7 +280,7 @@ def test_a_fact_of_another_form_is_no_fact(kind: str, data: dict[str, Any]) -> N
 def test_a_movement_that_nothing_ordered_is_refused(scene_name: str, movement: str) -> None:
     stage = scene(scene_name)
     posted = {"amount": "180.00", "currency": "USD"}
-    with refused(stage, "transition_invalid"):
+    with check_refused(stage, "transition_invalid"):
         stage.fact("escrow", commitmentId="cmt", movement=movement, posted=posted)
 
 
@@ -305,7 +305,7 @@ def ordered_to_settle() -> Stage:
 )
 def test_no_more_is_posted_than_was_held(posted: Any, reason: str) -> None:
     stage = ordered_to_settle()
-    with refused(stage, reason):
+    with check_refused(stage, reason):
         stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
 
 
@@ -315,14 +315,14 @@ def test_a_settlement_is_recorded_once() -> None:
     stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
 
     assert stage.commitment_of().posted_units == 0
-    with refused(stage, "transition_invalid"):
+    with check_refused(stage, "transition_invalid"):
         stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
 
 
 def test_an_escrow_movement_needs_a_commitment_with_escrow() -> None:
     stage = scene("in_company")
     stage.alpha.commit(amount=None)
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.fact("escrow", commitmentId="cmt", movement="reserve")
 
 

@@ -55,7 +55,7 @@ def test_what_was_used_is_counted_per_party() -> None:
 def test_a_late_host_takes_no_more_of_the_day_than_was_allowed() -> None:
     stage = calm_with(escalatedMs=HOUR)
     stage.alpha.escalate("esc")
-    stage.sleep(5 * HOUR)
+    stage.lag(5 * HOUR)
     stage.fire("escalated")
 
     assert stage.conversation.escalated_ms == {ALPHA: HOUR}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dialects.asp.scenes import CALM, scene
-from tests.dialects.asp.stage import SECOND, URIS, Stage, refused
+from tests.dialects.asp.stage import SECOND, URIS, Stage, check_refused
 from treaty.dialects.asp.choices import PARTICIPANTS_MAX
 from treaty.errors import TreatyError
 
@@ -29,9 +29,9 @@ def seated(count: int) -> Stage:
 
 def test_a_session_seats_sixteen() -> None:
     stage = seated(PARTICIPANTS_MAX)
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.alpha.delegate("d1", "gamma")
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.alpha.escalate("esc", to="umpire")
 
     assert seated(PARTICIPANTS_MAX - 1).alpha.escalate("esc", to="umpire") == "ESCALATE"
@@ -42,7 +42,7 @@ def test_a_seat_is_asked_for_again_when_the_delegate_comes() -> None:
     stage.alpha.delegate("d1", "gamma")
     stage.alpha.delegate("d2", "delta")
     stage.beta.accept("d1")
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.beta.accept("d2")
 
 
@@ -70,21 +70,21 @@ def test_a_resolution_says_what_it_decides(missing: str) -> None:
     stage = scene("escalated")
     data = {"escalationId": "esc", "decision": "resume"}
     del data[missing]
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.umpire.inform("resolution", data)
 
 
 @pytest.mark.parametrize("card", [None, "card", [], {}, {"uri": URIS["alpha"]}])
 def test_an_identity_shows_a_card_with_uri_and_key(card: object) -> None:
     stage = scene("invited_accepted")
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.alpha.inform("identity", {"agentCard": card})
 
 
 def test_a_recipient_is_named_in_an_invitation() -> None:
     stage = Stage()
     body = {"proposalId": "inv", "type": "session-invitation", "subject": "s", "terms": {}}
-    with refused(stage, "malformed"):
+    with check_refused(stage, "malformed"):
         stage.alpha.say("PROPOSE", body)
 
 

@@ -22,7 +22,7 @@ from tests.dialects.asp.stage import (
     SIGNERS,
     URIS,
     Stage,
-    refused,
+    check_refused,
 )
 from treaty.dialects.asp import codec
 from treaty.dialects.asp.rules import Context, authenticate, check_order, judge, messages_url
@@ -100,13 +100,13 @@ def test_what_b6_asks_for_is_accepted_and_is_what_our_agents_send() -> None:
 )
 def test_a_proof_that_names_another_message_is_refused(member: str, value: Any) -> None:
     stage, document = with_claims(**{member: value})
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, document)
 
 
 def test_a_proof_by_another_key_is_refused() -> None:
     stage, document = with_claims(ALPHA)
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, document)
 
 
@@ -114,7 +114,7 @@ def test_a_proof_by_another_key_is_refused() -> None:
 def test_what_is_no_proof_at_all_is_refused(proof: str) -> None:
     stage, document = answer()
     document["sender"]["dpopProof"] = proof
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, document)
 
 
@@ -122,7 +122,7 @@ def test_a_proof_is_not_taken_from_another_message() -> None:
     stage = scene("conversing")
     first, second = (stage.alpha.draft("OBSERVE", {"subject": "s", "data": {}}) for _ in "ab")
     second["sender"]["dpopProof"] = first["sender"]["dpopProof"]
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, second, ALPHA)
 
 
@@ -140,19 +140,19 @@ def test_proof_and_timestamp_may_lie_a_minute_from_the_receipt(late_ms: int) -> 
 def test_more_than_a_minute_is_refused(late_ms: int) -> None:
     stage, document = answer()
     stage.now_ms += late_ms
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, document)
 
 
 def test_a_fresh_proof_does_not_save_an_old_timestamp() -> None:
     stage, document = answer(timestamp="2026-03-07T13:59:59.999Z")
-    with refused(stage, "proof_invalid"):
+    with check_refused(stage, "proof_invalid"):
         send(stage, document)
 
 
 def test_a_message_signed_by_another_key_is_refused() -> None:
     stage, document = answer()
-    with refused(stage, "signature_invalid"):
+    with check_refused(stage, "signature_invalid"):
         send(stage, document, ALPHA)
 
 
@@ -165,7 +165,7 @@ def test_a_signature_over_another_text_is_refused(signed_text: str) -> None:
     integrity: Any = sealed["integrity"]
     text = signed_text.replace("{hash}", integrity["hash"])
     integrity["signature"] = "ed25519:" + BETA.sign(text.encode()).hex()
-    with refused(stage, "signature_invalid"):
+    with check_refused(stage, "signature_invalid"):
         stage.deliver(canonical(sealed))
 
 
@@ -194,7 +194,7 @@ def test_no_member_can_be_changed_after_the_signature(path: tuple[str, ...]) -> 
         "hash": TAG,
     }
     place[path[-1]] = other.get(path[-1], "changed")
-    with refused(stage, "hash_mismatch"):
+    with check_refused(stage, "hash_mismatch"):
         stage.deliver(canonical(sealed))
 
 
@@ -222,7 +222,7 @@ def test_a_card_with_a_key_for_proofs_is_proven_by_that_key() -> None:
 
 def test_an_identity_shows_the_key_that_signs() -> None:
     stage = scene("invited_accepted")
-    with refused(stage, "unauthorized"):
+    with check_refused(stage, "unauthorized"):
         stage.beta.identify(key=ALPHA.key)
 
 
@@ -230,7 +230,7 @@ def test_a_delegate_shows_the_key_that_signs_its_first_message() -> None:
     stage = scene("conversing")
     stage.alpha.delegate("d1", "gamma")
     stage.beta.accept("d1")
-    with refused(stage, "unauthorized"):
+    with check_refused(stage, "unauthorized"):
         stage.gamma.identify(key=ALPHA.key)
     stage.gamma.identify()
 
@@ -240,7 +240,7 @@ def test_a_delegate_shows_the_key_that_signs_its_first_message() -> None:
 def test_a_key_is_pinned_at_the_first_message() -> None:
     stage = scene("invited_accepted")
     stage.key_names["beta"] = "beta's next"
-    with refused(stage, "signature_invalid"):
+    with check_refused(stage, "signature_invalid"):
         stage.beta.identify()
 
     assert stage.conversation.participants[URIS["beta"]].public_key == BETA.key.text
@@ -248,9 +248,9 @@ def test_a_key_is_pinned_at_the_first_message() -> None:
 
 def test_after_a_revocation_the_successor_is_pinned() -> None:
     stage = scene("conversing").with_revoked("alpha")
-    with refused(stage, "key_revoked"):
+    with check_refused(stage, "key_revoked"):
         stage.alpha.observe()
-    with refused(stage, "unauthorized"):
+    with check_refused(stage, "unauthorized"):
         stage.alpha.identify(key=ALPHA.key)
     stage.alpha.identify()
     stage.alpha.observe()
@@ -262,7 +262,7 @@ def test_after_a_revocation_the_successor_is_pinned() -> None:
 def test_a_revoked_key_is_no_successor_of_itself() -> None:
     stage = scene("conversing").with_revoked("alpha")
     stage.key_names["alpha"] = "alpha"
-    with refused(stage, "key_revoked"):
+    with check_refused(stage, "key_revoked"):
         stage.alpha.identify()
 
 
@@ -276,7 +276,7 @@ def test_another_keys_revocation_concerns_nobody_here() -> None:
 
 def test_a_message_must_extend_the_head() -> None:
     stage = scene("conversing")
-    with refused(stage, "chain_stale"):
+    with check_refused(stage, "chain_stale"):
         stage.alpha.say("OBSERVE", {"subject": "s", "data": {}}, previous_hash=TAG)
 
 
@@ -284,13 +284,13 @@ def test_a_message_must_extend_the_head() -> None:
 def test_a_message_must_carry_the_senders_next_number(step: int) -> None:
     stage = scene("conversing")
     following = stage.conversation.participants[URIS["alpha"]].next_sequence
-    with refused(stage, "sequence_gap"):
+    with check_refused(stage, "sequence_gap"):
         stage.alpha.say("OBSERVE", {"subject": "s", "data": {}}, sequence=following + step)
 
 
 def test_a_first_message_carries_number_zero() -> None:
     stage = scene("invited")
-    with refused(stage, "sequence_gap"):
+    with check_refused(stage, "sequence_gap"):
         stage.beta.say("ACCEPT", {"referenceId": "inv"}, sequence=1)
 
 
@@ -310,13 +310,13 @@ def test_a_message_of_another_session_is_told_nothing() -> None:
     other = "019526a1-8e1a-7000-8000-000000000002"
     document = stage.alpha.draft("OBSERVE", {"subject": "s", "data": {}}, sessionId=other)
     document["sender"]["dpopProof"] = make_proof(ALPHA, claims_of(document))
-    with refused(stage, "unknown_session"):
+    with check_refused(stage, "unknown_session"):
         send(stage, document, ALPHA)
 
 
 def test_a_stranger_hears_nothing_even_with_a_stale_chain() -> None:
     stage = scene("conversing")
-    with refused(stage, "unknown_session"):
+    with check_refused(stage, "unknown_session"):
         stage.stranger.say("OBSERVE", {"subject": "s", "data": {}}, previous_hash=TAG)
 
 
@@ -367,7 +367,7 @@ def test_every_performative_is_a_last_word_or_not() -> None:
 def test_the_last_positions_are_not_for_this(name: str) -> None:
     assert OTHER_WORDS[name](scene("in_company").with_messages("alpha", QUOTA - KEPT - 2))
     stage = scene("in_company").with_messages("alpha", QUOTA - KEPT)
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         OTHER_WORDS[name](stage)
 
 
@@ -375,13 +375,13 @@ def test_the_last_positions_are_not_for_this(name: str) -> None:
 def test_the_last_positions_are_for_ending_well(name: str) -> None:
     assert LAST_WORDS[name](scene("in_company").with_messages("alpha", QUOTA - 2))
     stage = scene("in_company").with_messages("alpha", QUOTA)
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         LAST_WORDS[name](stage)
 
 
 def test_a_delegate_speaks_from_its_principals_share_and_not_from_the_others() -> None:
     stage = scene("in_company").with_messages("alpha", QUOTA - KEPT)
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.gamma.observe()
 
     assert stage.beta.observe() == "OBSERVE"
@@ -390,10 +390,10 @@ def test_a_delegate_speaks_from_its_principals_share_and_not_from_the_others() -
 
 def test_what_a_delegate_said_still_counts_when_it_has_left() -> None:
     stage = scene("in_company").with_messages("gamma", QUOTA - KEPT)
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.alpha.observe()
     stage.alpha.withdraw("del_gamma")
-    with refused(stage, "session_full"):
+    with check_refused(stage, "session_full"):
         stage.alpha.observe()
 
 
@@ -421,7 +421,7 @@ def test_whoever_answers_an_invitation_has_the_score_it_asks_for(answer_with: st
     words = ("inv",) if answer_with == "accept" else ("inv", "inv2")
     stage = asking(50.5)
     stage.context = known(beta=("50.4", 2))
-    with refused(stage, "insufficient_trust_score"):
+    with check_refused(stage, "insufficient_trust_score"):
         getattr(stage.beta, answer_with)(*words)
     stage.context = known(beta=("50.5", 2))
 
@@ -452,7 +452,7 @@ def test_a_commitment_stays_under_the_lower_ceiling(
     if fits:
         assert stage.alpha.commit(amount=amount) == "COMMIT"
         return
-    with refused(stage, "ceiling_exceeded"):
+    with check_refused(stage, "ceiling_exceeded"):
         stage.alpha.commit(amount=amount)
 
 
@@ -466,7 +466,7 @@ def test_a_commitment_without_escrow_has_no_ceiling() -> None:
 def test_a_currency_without_a_rate_is_refused() -> None:
     stage = scene("in_company")
     stage.context = known(alpha=("50", 4), beta=("50", 4))
-    with refused(stage, "currency_unsupported"):
+    with check_refused(stage, "currency_unsupported"):
         stage.alpha.commit(escrow={"currency": "EUR"})
 
 
@@ -486,7 +486,7 @@ def test_terms_of_a_commitment_contain_the_accepted_ones() -> None:
         {**terms, "zones": ["a", "b", "c"]},
         {**terms, "zones": ["a"]},
     ):
-        with refused(stage, "commitment_invalid"):
+        with check_refused(stage, "commitment_invalid"):
             stage.alpha.commit(proposalId="p1", terms=wrong)
     more = {**terms, "sla": {"uptime": 99.95, "hours": 24}, "total": 180}
 
@@ -501,7 +501,7 @@ def test_a_commitment_names_an_accepted_proposal(state: str) -> None:
         stage.beta.reject("p1")
     if state == "withdrawn":
         stage.alpha.withdraw("p1")
-    with refused(stage, "commitment_invalid"):
+    with check_refused(stage, "commitment_invalid"):
         stage.alpha.commit(proposalId="p1")
 
 
@@ -511,20 +511,20 @@ def test_a_commitment_names_an_accepted_proposal(state: str) -> None:
 )
 def test_what_this_host_does_not_carry_out_is_refused(escrow: dict[str, Any]) -> None:
     stage = scene("in_company")
-    with refused(stage, "commitment_invalid"):
+    with check_refused(stage, "commitment_invalid"):
         stage.alpha.commit(escrow=escrow)
 
 
 def test_a_machine_check_this_host_does_not_carry_out_is_refused() -> None:
     stage = scene("in_company")
-    with refused(stage, "commitment_invalid"):
+    with check_refused(stage, "commitment_invalid"):
         stage.alpha.commit(provider={"verification": {"url": "https://m.example/"}})
 
 
 def test_obligations_in_a_list_need_a_named_payer_and_payee() -> None:
     stage = scene("in_company")
     duties = list(stage.commitment()["obligations"].values())
-    with refused(stage, "commitment_invalid"):
+    with check_refused(stage, "commitment_invalid"):
         stage.alpha.commit(obligations=duties)
     parties = {"payer": URIS["alpha"], "payee": URIS["beta"]}
 
