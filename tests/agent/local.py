@@ -127,11 +127,13 @@ class Town:
         self,
         *,
         store: Store | None = None,
+        reopen: Callable[[], Awaitable[Store]] | None = None,
         roads: Roads | None = None,
         seed: int = 0,
         fate: Callable[[Unit], str | None] | None = None,
     ) -> None:
         self.inner: Store = store or MemoryStore()
+        self._reopen = reopen
         self.roads = roads or Roads()
         self.chance = random.Random(f"town {seed}")
         self.signer = signer_of("node")
@@ -177,6 +179,8 @@ class Town:
         """Start a node on the store, as another process would."""
         identity = Identity(NODE, self.signer, BASE_URL, OPERATOR, self.operator.key)
         self.died = asyncio.Event()
+        if self._reopen is not None:
+            self.inner = await self._reopen()
         self._store = MortalStore(self.inner, self)
         node = Node(
             self._store,
@@ -198,6 +202,9 @@ class Town:
     def die(self) -> None:
         """End the node as kill -9 does: nothing is finished, nothing is answered."""
         self.deaths += 1
+        self._end()
+
+    def _end(self) -> None:
         assert self._store is not None
         self._store.alive = False
         self.node = None
@@ -205,8 +212,7 @@ class Town:
 
     async def stop(self) -> None:
         """End the node; what it has acknowledged is in the store."""
-        if self.node is not None:
-            self.die()
+        self._end()
         if self._outbox is not None:
             self._outbox.cancel()
             await asyncio.gather(self._outbox, return_exceptions=True)

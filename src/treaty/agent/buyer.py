@@ -28,7 +28,7 @@ from treaty.core.negotiation import (
     write_terms,
 )
 from treaty.dialects.asp.conversation import Proposal
-from treaty.errors import Refused, WireError
+from treaty.errors import Refused, UnavailableError, WireError
 from treaty.wire.canonical import Json
 from treaty.wire.money import ASSETS, Money, money_from_json
 
@@ -66,13 +66,17 @@ async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None =
     """Carry an introduced session to its end: agree, commit, wait, close.
 
     Returns when the session is CLOSED and the outcome is known. Raises ``Refused`` when there
-    was no agreement (the session is then closed as cancelled).
+    was no agreement (the session is then closed as cancelled), ``UnavailableError`` and
+    ``TimeoutError`` when the node or the provider stays away.
     """
     while not deal.over:
         position = deal.conversation.position
         try:
             stepped = await _step(deal, purchase, statistics)
         except OvertakenError:
+            continue
+        except UnavailableError:
+            await deal.line.reach(PATIENCE_S)
             continue
         if not stepped:
             await deal.line.changed(position, timeout_s=PATIENCE_S)

@@ -10,7 +10,7 @@ bytes again, which it answers as it did the first time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -149,6 +149,23 @@ class Line:
                     await self._absorb(item)
             more = page.more and self.copy.position > before
 
+    async def reach(self, patience_s: float) -> None:
+        """Catch up with the log as soon as the node can be reached again.
+
+        What it was sent last may have been accepted. Raises ``UnavailableError`` when it stays
+        away for longer than that.
+        """
+        pause_s, waited_s = RECONNECT_S, 0.0
+        while True:
+            await asyncio.sleep(pause_s)
+            waited_s += pause_s
+            try:
+                return await self.sync()
+            except UnavailableError:
+                if waited_s > patience_s:
+                    raise
+            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
     ) -> Conversation:
@@ -204,14 +221,18 @@ class Line:
                 receipt = await self._post(raw)
             except Refused as refusal:
                 await self._make_way(refusal, position)
-                missed = self.copy.envelopes[seen:]
-                if performative not in NEUTRAL and not all(_is_neutral(one) for one in missed):
-                    raise OvertakenError("the other party spoke first") from refusal
+                if self._is_overtaken(performative, self.copy.envelopes[seen:]):
+                    raise OvertakenError("the session moved on first") from refusal
                 continue
             if receipt is not None:
                 await self._take_receipt(receipt, raw)
                 return self._own(raw)
         raise UnavailableError("the other party was faster every time", "overloaded")
+
+    def _is_overtaken(self, performative: Performative, missed: Sequence[Envelope]) -> bool:
+        """Whether to decide again: also when the answer to an own message had been lost."""
+        own = any(one.sender == self.voice.uri for one in missed)
+        return own or (performative not in NEUTRAL and not all(_is_neutral(one) for one in missed))
 
     async def _post(self, raw: bytes) -> dict[str, Json] | None:
         """Hand a message in, again and again while the node is away; None to sign it anew."""

@@ -41,7 +41,7 @@ from treaty.wire.money import Money, amount_text
 
 PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 3_600.0
-"""How long a provider waits for the next entry of a session before it looks again."""
+"""How long a provider waits for the next entry of a session, or for its node."""
 SESSIONS_MAX: Final = 1_024
 """Sessions served at once; further invitations wait in the inbox."""
 
@@ -265,7 +265,7 @@ async def _run(agent: Agent, provider: Provider, deal: Deal) -> None:
             except OvertakenError:
                 continue
             except UnavailableError:
-                await asyncio.sleep(PAUSE_S)
+                await deal.line.reach(PATIENCE_S)
                 continue
             if not stepped:
                 await deal.line.changed(position, timeout_s=PATIENCE_S)
