@@ -20,6 +20,7 @@ from treaty.errors import MisuseError, SignatureError
 from treaty.identity.secp256k1 import SIGNATURE_BYTES, recover
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _TOKEN: Final = object()
 
@@ -36,10 +37,10 @@ class ContractAccounts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedByAccount(Generic[T]):
+class VerifiedByAccount(Generic[T_co]):
     """``value``, for which ``account`` signed ``digest``; checked in this process."""
 
-    value: T
+    value: T_co
     account: str
     """``0x`` and 40 lower-case hex digits."""
     digest: bytes
