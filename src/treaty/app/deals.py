@@ -34,12 +34,13 @@ def compare(deal: Json, other: Json, roots: Json = None) -> Report:
     return asp_audit.compare(deal, other, anchors)
 
 
-async def export_roots(node: str | None = None) -> dict[str, Json]:
+async def export_roots(node: str | None = None, *, budget_ms: int = 10_000) -> dict[str, Json]:
     """The keys and the log head of a node as roots, as its own address gives them (B22).
 
-    Whether they are the right keys, the reader has to find out by another way.
+    Whether they are the right keys, the reader has to find out by another way. ``budget_ms`` is
+    how long the node may be away before that is an error.
     """
-    client = connect(node)
+    client = connect(node, budget_ms=budget_ms)
     try:
         described, log = await client.describe(), await client.trust_log(0, 0)
     finally:

@@ -31,8 +31,8 @@ from treaty.wire.canonical import Json
 from treaty.wire.money import amount_text, decimal_number
 
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
-SHOWN_MAX: Final = Decimal(10) ** 15
-"""Amounts beyond are not written out: a stranger chose how many digits they have."""
+DIGITS_MAX: Final = 15
+"""Amounts with more are not written out: a stranger chose how many there are."""
 TEXT_CHARS_MAX: Final = 160
 
 
@@ -87,7 +87,7 @@ def money(amount: Json, currency: str = "USD") -> str:
         value = Decimal(amount) if isinstance(amount, str) else decimal_number(amount)
     except (WireError, InvalidOperation):
         return "?"
-    if not value.is_finite() or abs(value) > SHOWN_MAX:
+    if not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX:
         return "?"
     return f"{SIGNS.get(currency, currency + ' ')}{value:,.2f}"
 

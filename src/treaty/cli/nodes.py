@@ -58,10 +58,13 @@ async def at_node(
     uri: str = "",
     signer: Ed25519Signer | None = None,
     *,
-    budget_ms: int = BUDGET_MS,
+    budget_ms: int | None = None,
 ) -> AsyncIterator[HttpNode]:
-    """A node, asked as ``uri`` with its key, or as nobody in particular."""
-    client = app.connect(node, uri, signer, budget_ms=budget_ms)
+    """A node, asked as ``uri`` with its key, or as nobody in particular.
+
+    ``budget_ms`` is how long it may be away, ``BUDGET_MS`` if not stated.
+    """
+    client = app.connect(node, uri, signer, budget_ms=budget_ms or BUDGET_MS)
     try:
         async with reaching():
             yield client

@@ -35,6 +35,7 @@ def export(node: str | None, db: Path | None, out: Path | None, as_json: bool) -
     --json leaves out the remarks on standard error.
     """
     from treaty import app
+    from treaty.cli import nodes
     from treaty.cli.nodes import node_file, reaching, wait_for
     from treaty.cli.output import write_json
 
@@ -43,7 +44,7 @@ def export(node: str | None, db: Path | None, out: Path | None, as_json: bool) -
             async with node_file(db) as opened:
                 return opened.roots()
         async with reaching():
-            return await app.export_roots(node)
+            return await app.export_roots(node, budget_ms=nodes.BUDGET_MS)
 
     made = wait_for(work(), "reading the node's keys")
     write_json(made, out)

@@ -141,17 +141,13 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
 
     own = opened.node.identity
     say(f"treaty node {own.uri} listens at {opened.url}", "bold")
-    operator = (
-        _text(opened.operator_key) or "none kept; with --operator-key FILE accounts can be funded"
-    )
+    nothing = ("nothing is kept when it stops; --db FILE keeps it", "yellow")
+    nobody = ("nobody; with --operator-key FILE somebody can fund accounts", "yellow")
     show_facts(
         [
             ("key", own.signer.key.key_id),
-            (
-                "database",
-                _text(plan.db) or ("nothing is kept; give --db FILE to keep it", "yellow"),
-            ),
-            ("operator", operator),
+            ("database", _text(plan.db) or nothing),
+            ("operator", _text(opened.operator_key) or nobody),
         ]
     )
     if plan.public_url is None and plan.host not in LOOPBACK:
