@@ -15,10 +15,10 @@ DEV := .venv/.treaty-dev
 # Options for the program behind a target: make demo ARGS="--json", make test ARGS="-k ledger"
 ARGS ?=
 
-.PHONY: help demo test check static fix bench licences clean moved
+.PHONY: help demo test check static fix bench licences sdk-ts clean moved
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: $(RUNTIME) ## Run a whole deal between three processes, then verify its file offline
 	@$(BIN)/treaty demo $(ARGS)
@@ -47,7 +47,11 @@ bench: $(RUNTIME) ## Measure, each figure beside its floor of the same run
 licences: $(RUNTIME) ## List the licences of everything the package needs at run time
 	@$(BIN)/python tools/licences.py
 
+sdk-ts: ## Build and test the TypeScript package (node 20 or later, npm)
+	@cd sdk-ts && npm install --loglevel=error && npm test
+
 clean: ## Remove .venv, caches and builds
+	@rm -rf sdk-ts/node_modules sdk-ts/dist
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
