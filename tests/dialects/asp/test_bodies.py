@@ -221,6 +221,54 @@ def test_each_performative_becomes_its_record() -> None:
     assert {name: decoded(name).body for name in expected} == expected
 
 
+def test_what_may_be_missing_has_a_plain_value() -> None:
+    duty = {"party": URIS["beta"], "action": "a", "deadline": TIME, "verificationMethod": "m"}
+    shortest: dict[str, dict[str, Any]] = {
+        "PROPOSE": {"proposalId": "p", "type": "t", "subject": "s", "terms": {}},
+        "ACCEPT": {"referenceId": "p"},
+        "COUNTER": {"referenceId": "p", "counterProposalId": "q", "terms": {}},
+        "INFORM": {"informType": "note"},
+        "QUERY": {"queryId": "q", "queryType": "t"},
+        "COMMIT": {"commitmentId": "c", "obligations": [duty]},
+        "ESCALATE": {"escalationId": "e", "reason": "r", "authority": URIS["boss"]},
+        "WITHDRAW": {"referenceId": "p"},
+        "OBSERVE": {"subject": "s", "data": {}},
+        "CLOSE": {"reason": "completed"},
+    }
+    at_ms = parse_instant(TIME)
+    found = {}
+    for name, body in shortest.items():
+        document = sample(name)
+        document["content"]["body"] = body
+        found[name] = decode(encoded(document)).body
+
+    assert found == {
+        "PROPOSE": Propose("p", "t", "s", {}, None),
+        "ACCEPT": Accept("p", None, None),
+        "COUNTER": Counter("p", "q", "", "", {}, False, None),
+        "INFORM": Inform("note", "", {}, ()),
+        "QUERY": Query("q", "t", "", {}),
+        "COMMIT": Commit(
+            "c", "", {}, (Promise("", URIS["beta"], "a", at_ms, "m", None),), None, None, None
+        ),
+        "ESCALATE": Escalate("e", "r", URIS["boss"], None, ()),
+        "WITHDRAW": Withdraw("p", None),
+        "OBSERVE": Observe("s", {}, ()),
+        "CLOSE": Close("completed", "", (), None, None, None, None),
+    }
+    plain = decoded("DELEGATE", limits=None, history=False).body
+    assert isinstance(plain, Delegate)
+    assert (plain.limits, plain.history) == ({}, False)
+
+
+def test_an_escrow_may_name_amount_and_condition_alone() -> None:
+    escrow = {"amount": 1, "currency": "USD", "releaseCondition": "obligation-met"}
+    body = decoded("COMMIT", escrow=escrow).body
+
+    assert isinstance(body, Commit)
+    assert body.escrow == EscrowTerms(Money(100, "USD"), "obligation-met", None, None, None, 0)
+
+
 def test_a_proposal_of_type_session_invitation_is_the_invitation() -> None:
     invitation, terms = decoded("PROPOSE", type="session-invitation").body, decoded("PROPOSE").body
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.dialects.asp.scenes import CALM, scene
-from tests.dialects.asp.stage import SECOND, URIS, Stage, check_refused
+from tests.dialects.asp.stage import SECOND, SIGNERS, URIS, Stage, check_refused
 from treaty.dialects.asp.choices import PARTICIPANTS_MAX
+from treaty.dialects.asp.codec import decode
 from treaty.errors import TreatyError
 
 
@@ -79,6 +80,15 @@ def test_an_identity_shows_a_card_with_uri_and_key(card: object) -> None:
     stage = scene("invited_accepted")
     with check_refused(stage, "malformed"):
         stage.alpha.inform("identity", {"agentCard": card})
+
+
+def test_judging_alone_still_compares_the_shown_key_with_the_pinned_one() -> None:
+    """Whoever judges a message has authenticated it; the two do not lean on one another."""
+    stage = scene("invited_accepted")
+    card = stage.alpha.card(key=SIGNERS["beta"].key)
+    raw = stage.alpha.write("INFORM", {"informType": "identity", "data": {"agentCard": card}})
+    with check_refused(stage, "unauthorized"):
+        stage.accept_message(decode(raw), None)
 
 
 def test_a_recipient_is_named_in_an_invitation() -> None:

@@ -181,7 +181,8 @@ def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozen
     """The words of the state table's ``who`` column that are true of the sender."""
     participant = conversation.participants.get(envelope.sender)
     if participant is None:
-        return _opener(conversation, act)
+        # Whoever writes first opens the session.
+        return frozenset() if conversation.inviter else frozenset(("inviter",))
     if participant.revoked:
         return frozenset(("revoked",))
     words = set(_ROLE_WORDS[participant.role])
@@ -205,11 +206,6 @@ _ROLE_WORDS: Final = {
     "advisory": ("advisory", "delegate"),
     "authority": (),
 }
-
-
-def _opener(conversation: Conversation, act: str) -> frozenset[str]:
-    opens = not conversation.inviter and act == "PROPOSE/invitation"
-    return frozenset(("inviter",)) if opens else frozenset()
 
 
 def _author(conversation: Conversation, side: str, envelope: Envelope, act: str) -> str | None:

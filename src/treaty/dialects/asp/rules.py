@@ -264,7 +264,7 @@ def _closed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None
     body = envelope.body
     assert isinstance(body, Close)
     # "Each party may replace its own CLOSE until both are in."
-    if conversation.ended and sum(one.counts for one in conversation.closings.values()) == 2:
+    if sum(one.counts for one in conversation.closings.values()) == 2:
         raise Refused("both parties have closed this session", "transition_invalid")
     if body.reason not in CLOSE_REASONS:
         raise Refused(
