@@ -19,10 +19,8 @@ Read next: ``treaty.identity.keys`` for what a key can do.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -32,15 +30,14 @@ from nacl.secret import SecretBox
 
 from treaty.errors import MisuseError, Refused, UnavailableError, WireError, shown
 from treaty.identity.keys import SEED_BYTES, Ed25519Signer
+from treaty.store.private_files import FILE_BYTES_MAX as FILE_BYTES_MAX
+from treaty.store.private_files import read_private, write_new
 from treaty.wire.canonical import Json, read_json
 from treaty.wire.digest import sha256
 from treaty.wire.encoding import b64url_decode, b64url_encode
 from treaty.wire.ids import parse_agent_uri
 
 FORMAT: Final = "key/1"
-FILE_BYTES_MAX: Final = 4096
-FILE_MODE: Final = 0o600
-DIRECTORY_MODE: Final = 0o700
 SLUG_CHARS_MAX: Final = 64
 
 ARGON2_OPS: Final = 3
@@ -68,7 +65,7 @@ def create_key(path: Path, *, passphrase: str | None) -> Ed25519Signer:
         **({"seed": b64url_encode(seed)} if passphrase is None else _lock(seed, passphrase)),
     }
     try:
-        _write_new(path, json.dumps(document, indent=2).encode("ascii") + b"\n")
+        write_new(path, json.dumps(document, indent=2).encode("ascii") + b"\n")
     except FileExistsError as error:
         raise MisuseError(
             f"{error.filename2 or error.filename} exists already; a key file is never overwritten"
@@ -86,7 +83,7 @@ def load_key(path: Path, *, passphrase: str | None = None) -> Ed25519Signer:
     not a key file; UnavailableError when the disk refuses.
     """
     try:
-        raw = _read_private(path)
+        raw = read_private(path)
     except FileNotFoundError:
         raise MisuseError(
             f"there is no key file {path}; make one with `treaty agent new`"
@@ -112,53 +109,6 @@ def key_path(home: Path, uri: str) -> Path:
     slug = re.sub(r"[^a-z0-9]+", "-", (agent.host + agent.path).lower())[:SLUG_CHARS_MAX]
     digest = sha256(agent.text.encode("ascii")).hex()[:16]
     return home / "keys" / f"{slug.strip('-')}-{digest}.json"
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write beside ``path``, sync, and give it its name only then; FileExistsError if taken."""
-    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, FILE_MODE)  # whatever the umask took away
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        # A link, unlike a rename, fails when the name is taken.
-        os.link(beside, path)
-    finally:
-        beside.unlink()
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _read_private(path: Path) -> bytes:
-    # Not blocking: a named pipe in the file's place would otherwise hold us forever. The mode is
-    # that of the file opened, not of whatever has the name a moment later.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise MisuseError(f"{path} is not a file")
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            raise MisuseError(
-                f"{path} can be read or written by others; if nobody else has seen it, "
-                f"run `chmod 600 {path}`, otherwise replace the key"
-            )
-        raw = os.read(handle, FILE_BYTES_MAX + 1)
-    finally:
-        os.close(handle)
-    if len(raw) > FILE_BYTES_MAX:
-        raise WireError(f"{path} is too large for a key file", "too_large")
-    return raw
 
 
 def _seed_of(document: dict[str, Json], path: Path, passphrase: str | None) -> bytes:
