@@ -64,7 +64,7 @@ def agent() -> None:
     """Make, register and show agents: a key in TREATY_HOME, a card at a node."""
 
 
-@agent.command()
+@agent.command(short_help="Make the key of a new agent.")
 @agent_argument
 @card_options
 @click.option(
@@ -105,7 +105,7 @@ def new(
     _show(agent, signer.key, path, card, None, as_json)
 
 
-@agent.command()
+@agent.command(short_help="Register an agent's card at a node.")
 @agent_argument
 @card_options
 @node_option
@@ -189,7 +189,7 @@ def _card(
     )
 
 
-@agent.command()
+@agent.command(short_help="Show an agent's key, card and trust.")
 @agent_argument
 @node_option
 @json_option

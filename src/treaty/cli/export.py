@@ -5,16 +5,24 @@ Read next: ``treaty.agent.export``, which gathers it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from treaty.cli.options import FILE, as_option, json_option, node_option, session_argument
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 if TYPE_CHECKING:
     from treaty.agent.copies import Copies
     from treaty.wire.canonical import Json
+
+
+def host_option(function: F) -> F:
+    """``--node URL``, by default where the session is."""
+    return node_option(function, help_text="The session's host; without it where it was.")
 
 
 @click.command()
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write here instead of standard output.")
 @click.option("--offline", is_flag=True, help="Do not ask the node for newer entries and scores.")
-@node_option
+@host_option
 @json_option
 def export(
     session: str,

@@ -14,8 +14,10 @@ import click
 from treaty.cli.options import (
     agent_argument,
     as_option,
+    db_option,
     json_option,
     node_option,
+    operator_key_option,
     operator_options,
 )
 
@@ -39,7 +41,8 @@ def ledger() -> None:
 @ledger.command()
 @agent_argument
 @as_option(required=False)
-@operator_options
+@operator_key_option
+@db_option
 @node_option
 @json_option
 def show(
@@ -52,8 +55,8 @@ def show(
 ) -> None:
     """Show an agent's accounts and their last movements.
 
-    An agent sees its own with its key (which needs no --as), the operator all of them with
-    --operator-key; --db FILE reads the node's database instead.
+    An agent sees its own, with its key; the operator sees all, with --operator-key. With --db
+    the node's database is read instead.
     """
     from treaty.cli.nodes import wait_for
     from treaty.cli.terminal import show_json
@@ -133,7 +136,7 @@ def transfer_arguments(function: F) -> F:
         "--id",
         "transfer",
         metavar="ID",
-        help="The transfer's name; repeated with the same one it happens once [made up].",
+        help="Name of the transfer: with the same one it happens once. Made up without it.",
     )
     wrapped = amount(currency(name(operator_options(node_option(json_option(function))))))
     return agent_argument(wrapped)

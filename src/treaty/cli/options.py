@@ -63,7 +63,9 @@ def session_argument(function: F) -> F:
     return click.argument("session", type=session_id, metavar="SESSION")(function)
 
 
-def node_option(function: F) -> F:
+def node_option(
+    function: F, *, help_text: str = "The node to talk to; without it http://127.0.0.1:8440."
+) -> F:
     """``--node URL``."""
     option = click.option(
         "--node",
@@ -71,7 +73,7 @@ def node_option(function: F) -> F:
         metavar="URL",
         envvar="TREATY_NODE",
         show_envvar=True,
-        help="The node to talk to; without it http://127.0.0.1:8440.",
+        help=help_text,
     )
     return option(function)
 
@@ -99,21 +101,26 @@ def db_option(function: F) -> F:
     return option(function)
 
 
-def operator_options(function: F) -> F:
-    """``--operator-key FILE``, or ``--db FILE`` to find it."""
-    key = click.option(
+def operator_key_option(function: F) -> F:
+    """``--operator-key FILE``."""
+    option = click.option(
         "--operator-key",
         type=FILE_READ,
         metavar="FILE",
         help="Key file of the node's operator.",
     )
+    return option(function)
+
+
+def operator_options(function: F) -> F:
+    """``--operator-key FILE``, or ``--db FILE`` to find it."""
     db = click.option(
         "--db",
         type=FILE,
         metavar="FILE",
         help="The node's database; the operator's key is FILE.operator.key.",
     )
-    return key(db(function))
+    return operator_key_option(db(function))
 
 
 def json_option(function: F) -> F:

@@ -22,7 +22,7 @@ def roots() -> None:
     """Export a node's keys as roots, for treaty verify --roots."""
 
 
-@roots.command()
+@roots.command(short_help="Write the keys of a node and its operator.")
 @node_option
 @db_option
 @click.option("--out", type=FILE, metavar="FILE", help="Write here instead of standard output.")

@@ -58,13 +58,16 @@ def rate(value: str) -> int:
     help="The node's own name.",
 )
 @click.option(
-    "--key", type=FILE, metavar="FILE", help="The node's key file; made if missing [FILE.node.key]."
+    "--key",
+    type=FILE,
+    metavar="FILE",
+    help="The node's key file, made if missing; by default beside the database.",
 )
 @click.option(
     "--operator-key",
     type=FILE,
     metavar="FILE",
-    help="Key file of the operator, who moves money in and attests; made if missing.",
+    help="Key file of the operator, who funds and attests; likewise.",
 )
 @click.option(
     "--rate",

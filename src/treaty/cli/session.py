@@ -37,7 +37,7 @@ def session() -> None:
     """List and show sessions: your own copies, a node's database, or live from the node."""
 
 
-@session.command("list")
+@session.command("list", short_help="List sessions, newest first.")
 @as_option(required=False)
 @db_option
 @click.option(
@@ -104,7 +104,7 @@ def _row(view: Mapping[str, Json]) -> tuple[Cell, ...]:
     )
 
 
-@session.command()
+@session.command(short_help="Show one session with all that was said.")
 @session_argument
 @click.option("--messages", is_flag=True, help=f"Show all messages, not only the last {LAST}.")
 @as_option(required=False)

@@ -73,7 +73,7 @@ def trust() -> None:
     """Show what an agent's trust score is made of, and attest as a node's operator."""
 
 
-@trust.command()
+@trust.command(short_help="Show an agent's score, components and level.")
 @agent_argument
 @node_option
 @db_option
@@ -140,7 +140,7 @@ def _attestation(record: Json) -> str:
     )
 
 
-@trust.command()
+@trust.command(short_help="Vouch for an agent as the node's operator.")
 @agent_argument
 @click.option(
     "--components",
@@ -165,7 +165,7 @@ def _attestation(record: Json) -> str:
     metavar="A",
     help="Weight its organisation may confer on others beyond half of what it earned.",
 )
-@click.option("--until", type=instant, metavar="DAY", help="The last day, such as 2027-01-31.")
+@click.option("--until", type=instant, metavar="DAY", help="Until this day begins: 2027-01-31.")
 @click.option("--days", type=click.IntRange(1, DAYS_MAX), metavar="N", help="Or for so many days.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; everybody can read it.")
 @operator_options
