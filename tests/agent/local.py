@@ -419,7 +419,7 @@ class LocalNode:
             if session is not None:
                 await node.sessions.reader(session, self.signer.key)
             while True:
-                for entry in await self._travelled(node, stream, after):
+                for entry in await self._travelled(node, stream, session, after):
                     yield entry
                     after = max(after, entry.position)
                     if roads.happens(roads.cut):
@@ -430,9 +430,14 @@ class LocalNode:
         finally:
             watch.close()
 
-    async def _travelled(self, node: Node, stream: str, after: int) -> list[Entry]:
+    async def _travelled(
+        self, node: Node, stream: str, session: str | None, after: int
+    ) -> list[Entry]:
         roads = self.town.roads
-        entries = await node.desk.store.read(stream, after, 16)
+        if session is None:
+            entries = await node.desk.store.read(stream, after, 16)
+        else:
+            entries = await node.sessions.entries(session, after, 16)
         await roads.travel()
         for place in range(1, len(entries)):
             if roads.happens(roads.reorder):

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.agent.local import ALPHA, BETA, Town
 from tests.agent.scene import audit, beta_service, last_position, market, strike
-from tests.simulation.clock import simulated
+from tests.simulation.clock import later, simulated
 from treaty.agent import Deal, SellerPolicy, Tier
 from treaty.agent.copy import VerifiedCopy
 from treaty.agent.export import export_deal
@@ -128,6 +128,7 @@ def usd(amount: str) -> dict[str, str]:
 async def test_each_keeps_the_same_log_as_the_host() -> None:
     async with market() as (town, alpha, beta):
         deal = await strike(alpha)
+        await later(1_000)
         await alpha.copies.flush()
         await beta.copies.flush()
 

@@ -93,5 +93,10 @@ async def later(span_ms: float) -> None:
     """Come back when so much simulated time has passed."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
-    loop.call_later(span_ms / 1000, done.set_result, None)
+    loop.call_later(span_ms / 1000, _arrive, done)
     await done
+
+
+def _arrive(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

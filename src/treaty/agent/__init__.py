@@ -5,9 +5,10 @@ and everything below them. Start at ``agent`` (identity, discovery, invitations)
 (the words of the protocol), then ``buyer`` and ``provider`` (the loops).
 """
 
-from treaty.agent.agent import Agent, Found, Profile
+from treaty.agent.agent import Agent, Profile
 from treaty.agent.buyer import Purchase, buy
 from treaty.agent.deal import Deal
+from treaty.agent.found import Found
 from treaty.agent.learn import learn, statistics
 from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter, Reject

@@ -15,16 +15,16 @@ from typing import Final, Self
 from treaty.agent.copies import Copies
 from treaty.agent.copy import Known, VerifiedCopy
 from treaty.agent.deal import Deal
+from treaty.agent.found import Found, read_answer
 from treaty.agent.line import Line, Voice
+from treaty.agent.patience import patiently
 from treaty.agent.ports import LogItem, NodeClient
-from treaty.dialects.asp.choices import SIGNING_PREFIX
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
-from treaty.dialects.asp.messages import Inform, Performative, Reject
+from treaty.dialects.asp.messages import Performative, Reject
 from treaty.engine.ports import Store
-from treaty.errors import Refused, SignatureError, WireError
+from treaty.errors import Refused, SignatureError
 from treaty.identity.cards import CardView, make_card, open_card, open_listing
-from treaty.identity.envelopes import open_envelope
 from treaty.identity.keys import PublicKey, Signer, read_public_key
 from treaty.wire import fields
 from treaty.wire.canonical import Json
@@ -46,19 +46,6 @@ class Profile:
     capabilities: Sequence[str] = ()
     extra: Mapping[str, Json] = field(default_factory=dict)
     """Further members of the card: ``pricing``, ``schemas``, ``description`` …"""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An agent that discovery found, as the registry lists it."""
-
-    uri: str
-    trust_score: Json
-    trust_level: int
-    capabilities: tuple[str, ...]
-    pricing: Mapping[str, Json]
-    discovery: tuple[bytes, bytes] | None = None
-    """The signed question and answer it comes from."""
 
 
 class Agent:
@@ -164,7 +151,7 @@ class Agent:
 
     async def find(self, uri: str) -> CardView:
         """An agent's card, listed by this node. Raises ``SignatureError`` if it does not hold."""
-        card = await self.client.card(uri)
+        card = await patiently(lambda: self.client.card(uri))
         view = open_card(card)
         open_listing(card.get("listing"), self.host, view, self.now_ms())
         if view.uri.text != uri:
@@ -182,30 +169,25 @@ class Agent:
         parameters: dict[str, Json] = {**filters}
         if capability is not None:
             parameters["capability"] = capability
-        question = compose_query(
-            sender=self._sender(),
-            parameters=parameters,
-            subject=subject or f"Providers of {capability or 'anything'}",
-            query_id=f"qry_{self._voice.entropy(6).hex()}",
-            signer=self.signer,
-            at_ms=self.now_ms(),
-            entropy=self._voice.entropy(32),
-        )
-        answer = await self.client.discover(question)
-        return self._found(question, answer)
+
+        async def ask() -> tuple[bytes, bytes]:
+            question = compose_query(
+                sender=self._sender(),
+                parameters=parameters,
+                subject=subject or f"Providers of {capability or 'anything'}",
+                query_id=f"qry_{self._voice.entropy(6).hex()}",
+                signer=self.signer,
+                at_ms=self.now_ms(),
+                entropy=self._voice.entropy(32),
+            )
+            return question, await self.client.discover(question)
+
+        question, answer = await patiently(ask)
+        return read_answer(question, answer, self.host)
 
     def _sender(self) -> dict[str, Json]:
         score = self.card.get("trustScore", 0)
         return {"agentId": self.uri, "orgId": self._voice.org_id, "trustScore": score}
-
-    def _found(self, question: bytes, answer: bytes) -> list[Found]:
-        asked, said = decode_pre_session(question), decode_pre_session(answer)
-        open_envelope(said.document, self.host, prefix=SIGNING_PREFIX)
-        body = said.body
-        if not isinstance(body, Inform) or said.previous_hash != asked.hash:
-            raise WireError("the registry answered another question")
-        agents = fields.items(body.data, "agents")
-        return [_found(one, (question, answer)) for one in agents if isinstance(one, dict)]
 
     async def invite(
         self,
@@ -373,23 +355,11 @@ class Agent:
 
     async def trust(self, uri: str | None = None) -> dict[str, Json]:
         """What the trust node says of an agent, of this one by default."""
-        return await self.client.trust(uri or self.uri)
+        return await patiently(lambda: self.client.trust(uri or self.uri))
 
     async def balance(self) -> dict[str, Json]:
         """This agent's accounts and movements."""
-        return await self.client.statement()
-
-
-def _found(item: Mapping[str, Json], discovery: tuple[bytes, bytes]) -> Found:
-    pricing = item.get("pricing")
-    return Found(
-        uri=fields.agent(item, "uri"),
-        trust_score=item.get("trustScore"),
-        trust_level=fields.integer(item, "trustLevel", most=4),
-        capabilities=tuple(str(one) for one in fields.items(item, "capabilities")),
-        pricing=pricing if isinstance(pricing, dict) else {},
-        discovery=discovery,
-    )
+        return await patiently(self.client.statement)
 
 
 def _check_welcome(deal: Deal) -> None:

@@ -76,7 +76,7 @@ async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None =
         except OvertakenError:
             continue
         except UnavailableError:
-            await deal.line.reach(PATIENCE_S)
+            await deal.line.sync(PATIENCE_S)
             continue
         if not stepped:
             await deal.line.changed(position, timeout_s=PATIENCE_S)

@@ -10,13 +10,14 @@ bytes again, which it answers as it did the first time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from treaty.agent.copy import VerifiedCopy
-from treaty.agent.ports import LogItem, NodeClient
+from treaty.agent.patience import AWAY_S, PAUSE_MOST_S, PAUSE_S, asked_s, is_passing, patiently
+from treaty.agent.ports import LogItem, NodeClient, Page
 from treaty.dialects.asp.codec import compose, seal
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.messages import Envelope, Inform, Performative
@@ -29,12 +30,6 @@ from treaty.wire.canonical import Json, canonical
 from treaty.wire.ids import uuid7
 
 TRIES_MAX: Final = 16
-RECONNECT_S: Final = 0.2
-RECONNECT_MOST_S: Final = 5.0
-AWAY_S: Final = 120.0
-"""How long a message waits for a node that cannot be reached."""
-WAIT_MOST_S: Final = 30.0
-"""The longest pause a node may ask for."""
 OUT_OF_ORDER: Final = frozenset(("chain_stale", "sequence_gap", "position_held", "rate_limited"))
 """Refusals that say: not now, rather than: not this."""
 NEUTRAL: Final = frozenset(
@@ -97,16 +92,16 @@ class Line:
             self._pump = asyncio.create_task(self._follow(), name=f"follow {self.id}")
 
     async def _follow(self) -> None:
-        pause_s = RECONNECT_S
+        pause_s = PAUSE_S
         while True:
             try:
                 async for item in self._client.events(self.id, self.copy.position):
-                    pause_s = RECONNECT_S
+                    pause_s = PAUSE_S
                     await self._absorb(item)
             except TreatyError as error:
                 if self.failure is None and not is_passing(error):
                     self._fail(error)
-                pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+                pause_s = min(PAUSE_MOST_S, pause_s * 2)
             if self.failure is not None:
                 return
             await asyncio.sleep(pause_s)
@@ -138,33 +133,20 @@ class Line:
             self._keep(self.id, item)
             self._tell()
 
-    async def sync(self) -> None:
+    async def sync(self, patience_s: float = AWAY_S) -> None:
         """Fetch and verify everything the host has logged so far."""
+
+        def ask() -> Awaitable[Page]:
+            return self._client.entries(self.id, self.copy.position)
+
         more = True
         while more:
             before = self.copy.position
-            page = await self._client.entries(self.id, before)
+            page = await patiently(ask, patience_s)
             for item in page.items:
                 if item.position <= self.copy.position + 1:
                     await self._absorb(item)
             more = page.more and self.copy.position > before
-
-    async def reach(self, patience_s: float) -> None:
-        """Catch up with the log as soon as the node can be reached again.
-
-        What it was sent last may have been accepted. Raises ``UnavailableError`` when it stays
-        away for longer than that.
-        """
-        pause_s, waited_s = RECONNECT_S, 0.0
-        while True:
-            await asyncio.sleep(pause_s)
-            waited_s += pause_s
-            try:
-                return await self.sync()
-            except UnavailableError:
-                if waited_s > patience_s:
-                    raise
-            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
 
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
@@ -212,11 +194,13 @@ class Line:
         recipient: str | None,
         constraints: Mapping[str, Json] | None,
     ) -> Envelope:
+        # Where the caller stood when it decided.
+        position = self.copy.position
         for _ in range(TRIES_MAX):
             self._check()
             stated = body(self.conversation) if callable(body) else body
             raw = self._signed(performative, stated, recipient, constraints)
-            seen, position = len(self.copy.envelopes), self.copy.position
+            seen = len(self.copy.envelopes)
             try:
                 receipt = await self._post(raw)
             except Refused as refusal:
@@ -235,25 +219,23 @@ class Line:
         return own or (performative not in NEUTRAL and not all(_is_neutral(one) for one in missed))
 
     async def _post(self, raw: bytes) -> dict[str, Json] | None:
-        """Hand a message in, again and again while the node is away; None to sign it anew."""
-        pause_s, waited_s = RECONNECT_S, 0.0
-        while True:
-            try:
-                if not self.copy.items:
-                    return await self._client.open_session(raw)
-                return await self._client.send(self.id, raw)
-            except UnavailableError as error:
-                pause_s = _asked_s(error) or pause_s
-                if waited_s + pause_s > AWAY_S:
-                    raise
-            except SignatureError as error:
-                # The node does not know these bytes, and by now their proof is too old for it.
-                if waited_s and error.code == "proof_invalid":
-                    return None
-                raise
-            await asyncio.sleep(pause_s)
-            waited_s += pause_s
-            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+        """Hand a message in, again while the node is away; None to sign it anew."""
+        tries = 0
+
+        async def ask() -> dict[str, Json]:
+            nonlocal tries
+            tries += 1
+            if not self.copy.items:
+                return await self._client.open_session(raw)
+            return await self._client.send(self.id, raw)
+
+        try:
+            return await patiently(ask)
+        except SignatureError as error:
+            # The node does not know these bytes, and by now their proof is too old for it.
+            if tries > 1 and error.code == "proof_invalid":
+                return None
+            raise
 
     async def _make_way(self, refusal: Refused, position: int) -> None:
         """Take in what was missed, or wait while it is the other party's turn."""
@@ -265,13 +247,13 @@ class Line:
                 raise OvertakenError("the session moved on") from refusal
             raise refusal
         if refusal.code == "rate_limited":
-            await asyncio.sleep(_asked_s(refusal) or RECONNECT_S)
+            await asyncio.sleep(asked_s(refusal) or PAUSE_S)
             return
         missed = refusal.data.get("missed")
         for item in missed if isinstance(missed, list | tuple) else ():
             if isinstance(item, LogItem) and item.position <= self.copy.position + 1:
                 await self._absorb(item)
-        if wait_s := _asked_s(refusal):
+        if wait_s := asked_s(refusal):
             with suppress(TimeoutError):
                 await self.changed(self.copy.position, timeout_s=wait_s)
         if not missed or refusal.data.get("more"):
@@ -336,14 +318,3 @@ def _is_neutral(envelope: Envelope) -> bool:
     # A claim, a confirmation or a resolution changes what is bound.
     decides = isinstance(body, Inform) and body.inform_type in ("result", "resolution")
     return envelope.performative in NEUTRAL and not decides
-
-
-def is_passing(error: TreatyError) -> bool:
-    """Tell whether the same request may succeed later: a node that is away or busy."""
-    return isinstance(error, UnavailableError) or error.reason.transient
-
-
-def _asked_s(error: TreatyError) -> float:
-    """The pause a node asks for, in seconds; 0 for none."""
-    wait_ms = error.data.get("retryAfterMs")
-    return min(WAIT_MOST_S, wait_ms / 1000) if type(wait_ms) is int and wait_ms > 0 else 0.0

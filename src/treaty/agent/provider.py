@@ -19,8 +19,9 @@ from typing import Any, Final, Protocol
 
 from treaty.agent.agent import Agent
 from treaty.agent.deal import Deal
-from treaty.agent.line import OvertakenError, is_passing
+from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter, Reject
+from treaty.agent.patience import PAUSE_S, is_passing
 from treaty.core.bids import History, Side
 from treaty.core.commitment import Commitment, CommitmentState, has_pending
 from treaty.core.negotiation import (
@@ -39,7 +40,6 @@ from treaty.errors import TreatyError, UnavailableError, WireError
 from treaty.wire.canonical import Json
 from treaty.wire.money import Money, amount_text
 
-PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 3_600.0
 """How long a provider waits for the next entry of a session, or for its node."""
 SESSIONS_MAX: Final = 1_024
@@ -265,7 +265,7 @@ async def _run(agent: Agent, provider: Provider, deal: Deal) -> None:
             except OvertakenError:
                 continue
             except UnavailableError:
-                await deal.line.reach(PATIENCE_S)
+                await deal.line.sync(PATIENCE_S)
                 continue
             if not stepped:
                 await deal.line.changed(position, timeout_s=PATIENCE_S)

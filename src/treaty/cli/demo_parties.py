@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from treaty import app
-from treaty.agent.agent import Agent, Found
+from treaty.agent.agent import Agent
 from treaty.agent.buyer import Purchase, buy
 from treaty.agent.deal import Deal
 from treaty.agent.export import export_deal
+from treaty.agent.found import Found
 from treaty.agent.learn import learn, listed_price
 from treaty.agent.ports import LogItem
 from treaty.agent.provider import Service, serve

@@ -309,5 +309,12 @@ class Sessions:
         return self._dialect.view(hosted.state)
 
     async def entries(self, session_id: str, after: int, limit: int) -> list[Entry]:
-        """Log entries behind a position. The caller has checked the reader."""
-        return await self._desk.store.read(session_stream(session_id), after, limit)
+        """Log entries behind a position. The caller has checked the reader.
+
+        None is shown before this node believes it: who has read of an outcome finds the scores
+        that follow from it.
+        """
+        stream = session_stream(session_id)
+        hosted: Hosted = await self._desk.state(stream)
+        found = await self._desk.store.read(stream, after, limit)
+        return [entry for entry in found if entry.position <= hosted.state.position]
