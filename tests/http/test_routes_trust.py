@@ -1,0 +1,117 @@
+"""The trust log over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.nodes import (
+    ALPHA,
+    BETA,
+    NODE,
+    OPERATOR,
+    START_MS,
+    encoded,
+    operator_record,
+    signer,
+    world,
+)
+from tests.simulation.clock import simulated
+from treaty.core.merkle import leaf_hash, verify_inclusion
+from treaty.identity.records import open_record
+from treaty.wire.canonical import canonical
+from treaty.wire.instants import format_instant
+
+BETA_COMPONENTS = {
+    "IV": 100, "CH": 90, "CF": 95, "BC": 90, "RQ": 92, "SP": 75, "ER": 94, "PE": 68,
+}  # fmt: skip
+
+
+def attestation(**members: Any) -> bytes:
+    body = {
+        "agent": BETA,
+        "by": OPERATOR,
+        "components": BETA_COMPONENTS,
+        "weight": 200,
+        "allowance": 100,
+        "at": format_instant(START_MS),
+        "until": format_instant(START_MS + 86_400_000),
+        "reason": "known for years",
+    }
+    return operator_record("attestation", {**body, **members})
+
+
+@simulated
+async def test_the_operator_attests() -> None:
+    async with world() as here:
+        await here.agent(BETA)
+
+        answer = await here.post("/v1/trust/attestations", attestation())
+
+        assert answer.status_code == 201
+        assert (answer.json()["score"], answer.json()["attested"]) == (91, True)
+        seen = await here.http.get(f"/v1/asp/agents/{encoded(BETA)}/trust")
+        assert (seen.json()["score"], seen.json()["level"]) == (91, 4)
+
+
+@simulated
+async def test_an_attestation_sent_again_is_not_recorded_again() -> None:
+    async with world() as here:
+        await here.agent(BETA)
+
+        first = await here.post("/v1/trust/attestations", attestation())
+        again = await here.post("/v1/trust/attestations", attestation())
+
+        assert again.content == first.content
+        head = (await here.http.get("/v1/trust/log/head")).json()
+        assert head["size"] == 3, "two identities and one attestation"
+
+
+@simulated
+async def test_the_log_is_read_with_proofs_under_a_signed_head() -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+        await here.agent(BETA)
+
+        found = (await here.http.get("/v1/trust/log?from=1&to=3")).json()
+
+        head = open_record("loghead", found["head"], signer(NODE).key).value
+        assert (head["size"], found["next"]) == (3, 3)
+        assert [one["record"]["agent"] for one in found["records"]] == [ALPHA, BETA]
+        for one in found["records"]:
+            open_record("identity", one["record"], signer(NODE).key)
+            verify_inclusion(
+                leaf_hash(canonical(one["record"])),
+                index=one["index"],
+                size=3,
+                proof=[bytes.fromhex(step) for step in one["proof"]],
+                root_hash=bytes.fromhex(head["root"]),
+            )
+
+
+@pytest.mark.parametrize("query", ["?from=0&to=0", "?from=1&to=1", "?from=3", "?from=9000"])
+@simulated
+async def test_an_empty_range_has_a_head_and_no_records(query: str) -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+
+        answer = await here.http.get(f"/v1/trust/log{query}")
+
+        assert (answer.status_code, answer.json()["records"]) == (200, [])
+        assert answer.json()["head"]["size"] == 2
+
+
+@pytest.mark.parametrize("query", ["?from=-1", "?from=2&to=1", "?from=x"])
+@simulated
+async def test_a_range_is_two_numbers_in_order(query: str) -> None:
+    async with world() as here:
+        assert (await here.http.get(f"/v1/trust/log{query}")).status_code == 400
+
+
+@simulated
+async def test_the_head_stands_alone_too() -> None:
+    async with world() as here:
+        head = (await here.http.get("/v1/trust/log/head")).json()
+
+        assert open_record("loghead", head, signer(NODE).key).value["size"] == 1
