@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.town import ALPHA, BETA, STRANGER, UNKNOWN, Town, run
+from tests.cli.town import ALPHA, BETA, STRANGER, UNKNOWN, Town, run, serving
 
 
 def _first_line(path: Path) -> str:
@@ -106,3 +108,35 @@ def test_a_folder_that_is_not_there_is_a_failure_with_its_name(town: Town, tmp_p
     assert done.exit_code == 1
     assert "No such file or directory" in done.stderr
     assert str(tmp_path / "none") in done.stderr
+
+
+def test_another_node_is_not_taken_for_the_host(town: Town, tmp_path: Path) -> None:
+    out = tmp_path / "deal.json"
+    with serving(tmp_path) as other:
+        done = town.run("export", town.session, "--as", ALPHA, "--out", out, "--node", other["url"])
+
+    assert "without trust records" in done.stderr
+    assert len(_deal(out)["log"]) == 17
+
+
+def test_the_host_adds_what_came_last(town: Town, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(town.home, home)
+    (store,) = (home / "keys").glob("*alpha*.db")
+    with sqlite3.connect(store) as db:
+        db.execute(
+            "DELETE FROM entry WHERE position > 10 AND stream ="
+            " (SELECT id FROM stream WHERE name LIKE 'log/%')"
+        )
+    db.close()
+    env = {"TREATY_HOME": str(home)}
+    kept = town.read("session", "show", town.session, "--as", ALPHA, env=env)
+    full, short = tmp_path / "full.json", tmp_path / "short.json"
+    export = ("export", town.session, "--as", ALPHA, "--out")
+    town.run(*export, full, env=env)
+    town.run(*export, short, "--offline", env=env)
+
+    assert (kept["position"], kept["state"]) == (10, "AGREEING")
+    assert len(_deal(short)["log"]) == 10
+    assert len(_deal(full)["log"]) == 17
+    assert _first_line(full) == "self-consistent, identities not anchored"

@@ -75,3 +75,17 @@ def test_a_locked_key_opens_with_its_passphrase(monkeypatch, tmp_path: Path) -> 
     monkeypatch.delenv("TREATY_PASSPHRASE")
     with pytest.raises(MisuseError, match="give its passphrase"):
         signer_of(STRANGER)
+
+
+def test_a_person_is_asked_for_the_passphrase(town: Town, tmp_path: Path, monkeypatch) -> None:
+    env = {"TREATY_HOME": str(tmp_path)}
+    uri = "agent://nodes.example/locked"
+    town.run("agent", "new", uri, "--passphrase", env=env, input="secret\nsecret\n")
+    town.fail("agent", "register", uri, env=env, input="secret\n")
+    monkeypatch.setattr(nodes, "can_ask", lambda: True)
+    done = town.run("agent", "register", uri, env=env, input="secret\n")
+    wrong = town.fail("agent", "register", uri, env=env, input="wrong\n")
+
+    assert "Passphrase of" in done.stderr
+    assert "secret" not in done.output
+    assert "(unauthorized)" in wrong.stderr

@@ -118,10 +118,15 @@ def unlock(path: Path) -> Ed25519Signer:
     try:
         return app.signer_at(path)
     except MisuseError:
-        if app.passphrase() or not _is_locked(path) or not sys.stdin.isatty():
+        if app.passphrase() or not _is_locked(path) or not can_ask():
             raise
     secret = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
     return app.signer_at(path, secret=secret)
+
+
+def can_ask() -> bool:
+    """True when there is a person at a terminal."""
+    return sys.stdin.isatty()
 
 
 def _is_locked(path: Path) -> bool:
