@@ -252,7 +252,12 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_notebook_agrees(self):
-        assert dict(self.book.holds) == self.held
+        assert dict(self.book.holds.items()) == self.held
+        assert dict(self.book.spent_today.items()) == (
+            self.today()
+            if self.book.day == self.at_ms // DAY_MS
+            else self.spent.get(self.book.day, {})
+        )
         assert spent_on_day(self.book, self.at_ms) == sum(self.today().values())
         assert self.book.spent_units == sum(sum(day.values()) for day in self.spent.values())
 
@@ -263,7 +268,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def sums_are_conserved(self):
         book = self.book
-        total = book.released_units + book.spent_units + sum(book.holds.values())
+        total = book.released_units + book.spent_units + sum(held for _, held in book.holds.items())
         assert book.reserved_units == total
 
     @invariant()

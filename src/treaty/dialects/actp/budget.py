@@ -21,9 +21,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
+from treaty.core.persistent import PersistentMap
 from treaty.errors import MisuseError, Refused, WireError, shown
 from treaty.wire import fields
 from treaty.wire.canonical import Json
@@ -60,8 +60,10 @@ class Budget:
 
     day: int = 0
     """Days since 1970, UTC."""
-    holds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    spent_today: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    holds: PersistentMap[str, int] = field(default_factory=PersistentMap)
+    spent_today: PersistentMap[str, int] = field(default_factory=PersistentMap)
+    today_units: int = 0
+    """The sum of what was spent today."""
     reserved_units: int = 0
     """Of all time, as are the next two."""
     released_units: int = 0
@@ -81,14 +83,19 @@ def day_of(at_ms: int) -> int:
     return at_ms // DAY_MS
 
 
+def held(budget: Budget, key: str) -> int:
+    """What a key has promised and neither spent nor given up."""
+    return budget.holds.get(key) or 0
+
+
 def spent_on_day(budget: Budget, at_ms: int) -> int:
     """What was spent on the day of an instant, as far as it is the latest day known."""
-    return sum(budget.spent_today.values()) if day_of(at_ms) <= budget.day else 0
+    return budget.today_units if day_of(at_ms) <= budget.day else 0
 
 
 def room(budget: Budget, limit_units: int, key: str, at_ms: int) -> int:
     """How much a key may promise in all, its own hold included; never below zero."""
-    others = budget.held_units - budget.holds.get(key, 0)
+    others = budget.held_units - held(budget, key)
     return max(0, limit_units - spent_on_day(budget, at_ms) - others)
 
 
@@ -104,7 +111,7 @@ def reserve(
     _check(key, units)
     if key in budget.spent_today and day_of(at_ms) <= budget.day:
         raise Refused("this negotiation has been paid for", "duplicate")
-    missing = units - budget.holds.get(key, 0)
+    missing = units - held(budget, key)
     if units > room(budget, limit_units, key, at_ms):
         raise Refused("the day's budget does not allow it", "budget_exceeded")
     if missing <= 0:
@@ -116,8 +123,8 @@ def reserve(
 
 def release(budget: Budget, key: str, at_ms: int) -> tuple[Entry, ...]:
     """Give up what a key holds; nothing to do when it holds nothing."""
-    held = budget.holds.get(key, 0)
-    return (Entry(Kind.RELEASE, key, held, at_ms),) if held else ()
+    units = held(budget, key)
+    return (Entry(Kind.RELEASE, key, units, at_ms),) if units else ()
 
 
 def spend(budget: Budget, key: str, units: int, at_ms: int) -> tuple[Entry, ...]:
@@ -132,32 +139,23 @@ def spend(budget: Budget, key: str, units: int, at_ms: int) -> tuple[Entry, ...]
         if before != units:
             raise Refused("spent before, and not this amount", "duplicate")
         return ()
-    held = budget.holds.get(key, 0)
-    if units > held:
+    left = held(budget, key) - units
+    if left < 0:
         raise Refused("not reserved before it is spent", "budget_exceeded")
-    rest = (Entry(Kind.RELEASE, key, held - units, at_ms),) if held > units else ()
+    rest = (Entry(Kind.RELEASE, key, left, at_ms),) if left else ()
     return (Entry(Kind.SPEND, key, units, at_ms), *rest)
 
 
 def apply(budget: Budget, entry: Entry) -> Budget:
     """Fold one entry. Raises ``MisuseError`` for one that cannot follow."""
     _check(entry.key, entry.units)
-    held = budget.holds.get(entry.key, 0)
     change = entry.units if entry.kind is Kind.RESERVE else -entry.units
-    if held + change < 0:
+    kept = held(budget, entry.key) + change
+    if kept < 0:
         raise MisuseError(f"{entry.kind} of more than is held for {shown(entry.key)}")
-    turned = _on_day(budget, day_of(entry.at_ms))
-    folded = replace(turned, holds=_with(turned.holds, entry.key, held + change))
-    match entry.kind:
-        case Kind.RESERVE:
-            folded = replace(folded, reserved_units=budget.reserved_units + entry.units)
-        case Kind.RELEASE:
-            folded = replace(folded, released_units=budget.released_units + entry.units)
-        case Kind.SPEND:
-            before = turned.spent_today.get(entry.key, 0)
-            today = _with(turned.spent_today, entry.key, before + entry.units)
-            total = budget.spent_units + entry.units
-            folded = replace(folded, spent_today=today, spent_units=total)
+    folded = _counted(_on_day(budget, day_of(entry.at_ms)), entry)
+    holds = folded.holds.put(entry.key, kept) if kept else folded.holds.without(entry.key)
+    folded = replace(folded, holds=holds)
     assert folded.held_units == budget.held_units + change >= 0
     return folded
 
@@ -166,7 +164,7 @@ def fold(entries: Iterable[Entry], budget: Budget = EMPTY) -> Budget:
     """Fold stored entries in their order, and check that the sums are conserved."""
     for entry in entries:
         budget = apply(budget, entry)
-    assert budget.held_units == sum(budget.holds.values())
+    assert budget.held_units == sum(units for _, units in budget.holds.items())
     return budget
 
 
@@ -192,12 +190,24 @@ def entry_from_json(value: Mapping[str, Json]) -> Entry:
 def _on_day(budget: Budget, day: int) -> Budget:
     if day <= budget.day:
         return budget
-    return replace(budget, day=day, spent_today=MappingProxyType({}))
+    return replace(budget, day=day, spent_today=PersistentMap(), today_units=0)
 
 
-def _with(amounts: Mapping[str, int], key: str, units: int) -> Mapping[str, int]:
-    others = {name: value for name, value in amounts.items() if name != key}
-    return MappingProxyType({**others, key: units} if units else others)
+def _counted(budget: Budget, entry: Entry) -> Budget:
+    """Add an entry to the sums of all time, and to the day's when it is spent."""
+    match entry.kind:
+        case Kind.RESERVE:
+            return replace(budget, reserved_units=budget.reserved_units + entry.units)
+        case Kind.RELEASE:
+            return replace(budget, released_units=budget.released_units + entry.units)
+        case Kind.SPEND:
+            before = budget.spent_today.get(entry.key) or 0
+            return replace(
+                budget,
+                spent_today=budget.spent_today.put(entry.key, before + entry.units),
+                today_units=budget.today_units + entry.units,
+                spent_units=budget.spent_units + entry.units,
+            )
 
 
 def _check(key: str, units: int) -> None:

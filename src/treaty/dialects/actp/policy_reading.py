@@ -32,8 +32,8 @@ from treaty.dialects.actp.policy import (
 from treaty.dialects.actp.policy_tree import Items, Node, Scalar, Table, read_tree
 from treaty.errors import MisuseError, shown
 
-BASE: Final = "base"
-DECIMAL: Final = "decimal"
+IN_BASE: Final = "base"
+IN_DECIMAL: Final = "decimal"
 
 _TOP: Final = frozenset(
     (
@@ -135,12 +135,12 @@ def _is_nested(pricing: Table) -> bool:
 
 def _unit_of_amounts(root: Table, pricing: Table, is_json: bool, is_nested: bool) -> str:
     """Say what an ``amount`` counts: what the file says, or base units where that is safe."""
-    said = _choice(root, "amounts", (BASE, DECIMAL))
+    said = _choice(root, "amounts", (IN_BASE, IN_DECIMAL))
     if said is None:
         if not is_nested or (is_json and not _names_foreign_unit(pricing)):
-            return BASE
+            return IN_BASE
         raise PolicyError("say what amounts are: add `amounts: base` or decimal", pricing.line)
-    if said == DECIMAL and not is_nested:
+    if said == IN_DECIMAL and not is_nested:
         raise PolicyError("amounts of this spelling are base units", root.lines["amounts"])
     return said
 
@@ -148,7 +148,7 @@ def _unit_of_amounts(root: Table, pricing: Table, is_json: bool, is_nested: bool
 def _names_foreign_unit(pricing: Table) -> bool:
     prices = [node for node in pricing.entries.values() if isinstance(node, Table)]
     units = [price.entries["unit"] for price in prices if "unit" in price.entries]
-    return any(not isinstance(unit, Scalar) or unit.text != BASE for unit in units)
+    return any(not isinstance(unit, Scalar) or unit.text != IN_BASE for unit in units)
 
 
 def _read_prices(pricing: Table, amounts: str, draft: _Draft) -> None:
@@ -168,7 +168,7 @@ def _read_prices(pricing: Table, amounts: str, draft: _Draft) -> None:
             draft.put(field, _integer(node, path), path, line)
     if len(units) > 1:
         raise PolicyError("prices are given for different units", pricing.line)
-    if amounts == DECIMAL and BASE in units:
+    if amounts == IN_DECIMAL and IN_BASE in units:
         raise PolicyError("the unit says base, and amounts says decimal", pricing.line)
 
 
@@ -179,7 +179,7 @@ def _price(price: Table, path: str, amounts: str) -> int:
     if node is None:
         raise PolicyError(f"{path}.amount is missing", price.line)
     where = f"{path}.amount"
-    return _integer(node, where) if amounts == BASE else _decimal(node, where)
+    return _integer(node, where) if amounts == IN_BASE else _decimal(node, where)
 
 
 def _unit(price: Table, path: str) -> tuple[str, ...]:
