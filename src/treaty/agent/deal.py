@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from treaty.agent.line import Line, OvertakenError
 from treaty.core.commitment import Commitment
 from treaty.dialects.asp.conversation import Conversation, Proposal
+from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.messages import Envelope, Performative
 from treaty.errors import Refused
 from treaty.wire.canonical import Json
@@ -85,7 +86,8 @@ class Deal:
     def over(self) -> bool:
         """Ended, nothing bound any more, and the outcome of what was paid is known."""
         now = self.conversation
-        if not now.ended or now.live:
+        # Between the last message and its facts the money is still to be moved.
+        if not now.ended or now.live or orders(now):
             return False
         paid = any(one.posted_units for one in now.settled)
         return not paid or self.outcome() is not None
