@@ -89,11 +89,25 @@ async def test_a_body_that_drips_is_told_and_cut_off(here: World) -> None:
         )
         dripping = asyncio.create_task(drip(writer, b" " * 1_000))
 
-        answer = await ends(reader)
-
+        answer = await reader.readuntil(b"}")
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"timeout"' in answer
+        assert await ends(reader) == b""
         await dripping
+
+
+@over_the_network(Settings())
+async def test_what_follows_a_refused_body_is_thrown_away_up_to_a_size(here: World) -> None:
+    async with connection(here) as (reader, writer):
+        writer.write(
+            b"POST /v1/asp/agents HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"content-length: 100000000\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+        for _ in range(50):
+            writer.write(b" " * 100_000)
+
+        assert await ends(reader) == b""
 
 
 @over_the_network(Settings())
@@ -175,13 +189,13 @@ async def test_a_websocket_is_not_offered(here: World) -> None:
 
 
 async def crowded() -> None:
-    async with served(settings=Settings(connections_max=2)) as here:
-        async with connection(here) as (one, first):
-            first.write(GET)
-            assert (await one.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-            async with connection(here) as (other, second):
-                second.write(GET)
-                assert (await other.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
+    settings = Settings(connections_max=2)
+    async with served(settings=settings) as here, connection(here) as (one, first):
+        first.write(GET)
+        assert (await one.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        async with connection(here) as (other, second):
+            second.write(GET)
+            assert (await other.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
 
 
 def test_connections_are_bounded() -> None:

@@ -104,11 +104,6 @@ def test_who_may_try_again_is_told_when(error: TreatyError, seconds: str | None)
     assert problem(error).headers.get("retry-after") == seconds
 
 
-@pytest.mark.parametrize("error", [Refused("slow", SLOW), WireError("large", "too_large")])
-def test_a_request_that_was_not_read_to_its_end_ends_the_connection(error: TreatyError) -> None:
-    assert problem(error).headers["connection"] == "close"
-
-
 def test_an_allowed_method_is_named_in_the_header() -> None:
     answer = problem(Refused("no", "method_not_allowed", data={"allow": ["GET", "OPTIONS"]}))
 

@@ -100,7 +100,6 @@ async def test_a_body_that_does_not_end_is_cut_off() -> None:
 
         assert loop.time() - start == pytest.approx(10, abs=0.1)
         assert slow.sent[0]["status"] == 408
-        assert (b"connection", b"close") in slow.sent[0]["headers"]
         assert json.loads(slow.sent[1]["body"])["code"] == "timeout"
         assert here.app.gate.in_flight == 0
 
@@ -162,7 +161,6 @@ async def one_mebibyte() -> None:
         answer = await here.post(MESSAGES, b"x" * 2**20)
 
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-        assert answer.headers["connection"] == "close"
         await here.say(chain.said(chain.observation(alpha)))
         assert (await here.view(alpha))["messageCount"] == 5
 
@@ -181,10 +179,9 @@ async def chunked_flood() -> None:
         for _ in range(5):
             writer.write(chunk)
 
-        head = await reader.readuntil(b"\r\n\r\n")
-
-        assert head.startswith(b"HTTP/1.1 413 ")
-        assert (await here.http.get("/healthz")).status_code == 200
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+        writer.write(b"0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"HTTP/1.1 200 ")
 
 
 def test_a_body_without_a_length_is_refused_when_it_gets_too_large() -> None:

@@ -273,7 +273,7 @@ class _Patience:
     """Waits between attempts, longer each time, until a budget is used up."""
 
     def __init__(self, budget_s: float) -> None:
-        self._until = time.monotonic() + budget_s
+        self._until = _loop_time() + budget_s
         self._pause_s = PAUSE_S
 
     async def pause(self, error: TreatyError, wait_s: float | None = None) -> None:
@@ -284,7 +284,7 @@ class _Patience:
         if wait_s is None:
             wait_s = self._pause_s
             self._pause_s = min(2 * wait_s, PAUSE_MOST_S)
-        if time.monotonic() + wait_s > self._until:
+        if _loop_time() + wait_s > self._until:
             raise error
         await asyncio.sleep(wait_s)
 
@@ -332,6 +332,10 @@ def _segment(agent: str) -> str:
 
 def _session(session: str) -> str:
     return f"/v1/asp/sessions/{_segment(session)}"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _now_ms() -> int:

@@ -22,6 +22,9 @@ from treaty.http.limits import Settings
 
 ABORT: Final = "abort"
 """Key in ``scope["state"]``: a function that ends the connection at once."""
+DISCARDED_BYTES_MAX: Final = 2 * 1_048_576
+"""What is left of a body that was refused is taken and thrown away up to this size: a
+connection that is closed before would often take the answer with it."""
 BODY_OVERHEAD: Final = 2
 """A chunked body may be so many times larger on the wire than in itself."""
 
@@ -69,21 +72,28 @@ class Guard:
         """Pass bytes on, and see whether they completed something."""
         inner = self._inner
         cycle: RequestResponseCycle | None = inner.cycle
-        in_body = cycle is not None and cycle.more_body
+        unread = cycle is not None and cycle.more_body
+        answered = cycle is not None and cycle.response_complete
         inner.data_received(data)
-        if inner.cycle is not cycle or (in_body and not inner.cycle.more_body):
+        if inner.cycle is not cycle or (unread and not inner.cycle.more_body):
             self._pending = 0
             self._stop_timer()
             return
         self._pending += len(data)
-        if in_body:
-            # The time of a body is bounded by the deadline of its request.
-            most = BODY_OVERHEAD * self._settings.body_bytes_max
-        else:
-            most = self._settings.head_bytes_max
-            self._await_head()
-        if self._pending > most:
+        if self._pending > self._most(unread, answered):
             self.abort()
+        elif answered or not unread:
+            # The time of a body that is read is bounded by the deadline of its request.
+            self._await_head()
+
+    def _most(self, unread: bool, answered: bool) -> int:
+        """How many bytes may come without completing anything."""
+        if not unread:
+            return self._settings.head_bytes_max
+        if answered:
+            # Its sender hears the answer once it has sent the rest, which is thrown away.
+            return DISCARDED_BYTES_MAX
+        return BODY_OVERHEAD * self._settings.body_bytes_max
 
     def eof_received(self) -> None:
         """Pass it on."""

@@ -17,7 +17,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from time import monotonic
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -72,7 +71,7 @@ class Gate:
         """
         if self.in_flight >= self._settings.in_flight_max:
             raise _overloaded(f"{self.in_flight} requests are being answered")
-        wait_ms = self._rates.wait_ms(address, monotonic())
+        wait_ms = self._rates.wait_ms(address, asyncio.get_running_loop().time())
         if wait_ms:
             raise Refused(
                 "too many requests from this address",

@@ -69,9 +69,6 @@ def _headers(status: int, data: Mapping[str, Any]) -> dict[str, str]:
         headers["retry-after"] = str(max(1, -(-wait_ms // 1000)))
     elif status in _MAY_RETRY:
         headers["retry-after"] = str(WAIT_S)
-    if status in (408, 413):
-        # The rest of the request is not read, so nothing can follow it.
-        headers["connection"] = "close"
     if "allow" in data:
         headers["allow"] = ", ".join(data["allow"])
     return headers
