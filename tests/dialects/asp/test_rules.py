@@ -226,6 +226,12 @@ def test_an_identity_shows_the_key_that_signs() -> None:
         stage.beta.identify(key=ALPHA.key)
 
 
+def test_another_inform_may_show_anybodys_card() -> None:
+    stage = scene("conversing")
+
+    assert stage.beta.inform("reference", {"agentCard": stage.alpha.card()}) == "INFORM"
+
+
 def test_a_delegate_shows_the_key_that_signs_its_first_message() -> None:
     stage = scene("conversing")
     stage.alpha.delegate("d1", "gamma")
