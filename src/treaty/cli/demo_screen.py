@@ -9,9 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from treaty.cli.demo_gist import gist, money, phase
+from treaty.cli.gist import gist, money
+from treaty.cli.terminal import clean
 from treaty.dialects.asp.codec import decode, decode_pre_session
-from treaty.dialects.asp.messages import Envelope
+from treaty.dialects.asp.messages import (
+    Accept,
+    Body,
+    Close,
+    Commit,
+    Envelope,
+    Inform,
+    Propose,
+)
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 
@@ -40,6 +49,21 @@ NAMES: Final = {
 def short(uri: str) -> str:
     """Last part of an agent URI, for a narrow column."""
     return uri.rsplit("/", 1)[-1]
+
+
+def phase(body: Body, state: str) -> str:
+    """The protocol's phase a message belongs to; ``state`` is the one after it ("" before)."""
+    if not state:
+        return "DISCOVER"
+    if isinstance(body, Accept):
+        return {"INVITED": "INVITE", "EXECUTING": "AGREE"}.get(state, "CONVERSE")
+    if isinstance(body, Propose):
+        return "INVITE" if body.is_invitation else "CONVERSE"
+    if isinstance(body, Inform):
+        return "INTRODUCE" if body.inform_type == "identity" else "EXECUTE"
+    if isinstance(body, Commit):
+        return "AGREE"
+    return "CLOSE" if isinstance(body, Close) else "CONVERSE"
 
 
 class Screen:
@@ -99,7 +123,7 @@ class Screen:
         line.append(f"{envelope.performative.value:<9}", style="green")
         line.append(f"{state or '-':<11}", style="magenta")
         line.append(f"{envelope.hash[7:15]}  ", style="dim")
-        line.append(gist(envelope.body))
+        line.append(clean(gist(envelope.body)))
         return line
 
     def _fact(self, record: Mapping[str, Any]) -> None:
