@@ -8,6 +8,7 @@ a store and a key below ``TREATY_HOME``).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -123,7 +124,15 @@ class Agent:
         return self._voice.clock()
 
     async def _register(self) -> dict[str, Json]:
-        """Register this card, or its next version when something on it has changed."""
+        """Register this card, or its next version when something on it has changed.
+
+        An agent that was told nothing about its card keeps the one it has.
+        """
+        if self.profile == Profile():
+            with suppress(Refused):
+                card = await self.client.card(self.uri)
+                if open_card(card).key == self.signer.key:
+                    return card
         card = self._make_card(1)
         try:
             return await self.client.register(card)
