@@ -13,6 +13,8 @@ Laws:
 4. Cached states are a fold of durable entries, bounded in number, and may be dropped any time.
 5. Who stops waiting does not stop the commit: a stream stays locked until the store has said
    what became of it, so nobody decides on a state that is about to be overtaken.
+
+Read next: ``transaction``, what a decision sees and writes.
 """
 
 from __future__ import annotations
@@ -21,152 +23,19 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from treaty.engine.ports import Append, Entry, Nonce, Store, Task, Unit
+from treaty.engine.ports import Store, Task
+from treaty.engine.transaction import Draw, Kind, Loaded, NeedsError, Transaction
 from treaty.errors import Conflict, MisuseError, UnavailableError
+
+__all__ = ["Bell", "Desk", "Draw", "Kind", "Transaction", "Watch"]
 
 TRIES_MAX: Final = 8
 STATES_CACHED_MAX: Final = 4_096
 READ_PAGE: Final = 1_000
 
 T = TypeVar("T")
-
-Fold = Callable[[Any, Entry, object], Any]
-"""(state, entry, parsed) -> state; ``parsed`` spares a fresh decision from decoding again."""
-
-
-Draw = Callable[[int], bytes]
-"""n -> n random bytes, or what a simulator wants them to be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How the streams of one prefix are folded."""
-
-    empty: Callable[[str], Any]
-    fold: Fold
-
-
-@dataclass(slots=True)
-class _Loaded:
-    position: int
-    state: Any
-
-
-class _NeedsError(Exception):
-    """A decision asked for a stream that is not locked yet."""
-
-    def __init__(self, streams: frozenset[str]) -> None:
-        super().__init__()
-        self.streams = streams
-
-
-class Transaction:
-    """What a decision sees and writes: states, the time, entropy; entries, tasks, nonces."""
-
-    def __init__(self, desk: Desk, loaded: dict[str, _Loaded]) -> None:
-        self.now_ms = desk.clock()
-        self.entropy = desk.entropy
-        self._loaded = loaded
-        self._kinds = desk.kind
-        self._due_ms = desk.due_ms
-        self._states: dict[str, Any] = {}
-        self._new: dict[str, list[Entry]] = {}
-        self._nonces: list[Nonce] = []
-        self._tasks: dict[str, Task | None] = {}
-        self._settings: list[tuple[str, bytes]] = []
-        self._afterwards: list[Callable[[], None]] = []
-
-    def need(self, *streams: str) -> None:
-        """Make sure these streams are locked; the decision starts again when they were not."""
-        if not all(map(self._loaded.__contains__, streams)):
-            raise _NeedsError(frozenset(streams) - self._loaded.keys())
-
-    def state(self, stream: str) -> Any:
-        """The state of a stream, with what this decision has appended so far."""
-        self.need(stream)
-        return self._states.get(stream, self._loaded[stream].state)
-
-    def position(self, stream: str) -> int:
-        """The last position of a stream, with what this decision has appended so far."""
-        self.need(stream)
-        return self._loaded[stream].position + len(self._new.get(stream, ()))
-
-    def append(
-        self, stream: str, kind: str, body: bytes, raw: bytes | None = None, parsed: object = None
-    ) -> Entry:
-        """Write one fact and fold it at once."""
-        entry = Entry(stream, self.position(stream) + 1, kind, body, raw)
-        self._states[stream] = self._kinds(stream).fold(self.state(stream), entry, parsed)
-        self._new.setdefault(stream, []).append(entry)
-        return entry
-
-    def consume(self, nonce: Nonce) -> None:
-        """Use a nonce up; a used one refuses the whole decision."""
-        self._nonces.append(nonce)
-
-    def put_task(self, task: Task) -> None:
-        """Schedule an effect or a timer, replacing the one of the same id."""
-        self._tasks[task.id] = task
-
-    def put_timer(self, task: Task) -> None:
-        """Schedule a timer, unless the store has one of the same id that comes earlier.
-
-        A timer that comes too early finds nothing due and puts itself off, so one that only
-        moves later, with every message of a session, is not written every time.
-        """
-        stored_ms = self._due_ms(task.id)
-        early = stored_ms is not None and self.now_ms < stored_ms <= task.due_ms
-        if task.id in self._tasks or not early:
-            self._tasks[task.id] = task
-
-    def drop_task(self, task_id: str) -> None:
-        """Forget a task, also one that this decision has put."""
-        self._tasks[task_id] = None
-
-    def put_setting(self, name: str, value: bytes) -> None:
-        """Overwrite a small named value."""
-        self._settings.append((name, value))
-
-    def afterwards(self, act: Callable[[], None]) -> None:
-        """Do this once everything written is durable, even when nobody waits any more."""
-        self._afterwards.append(act)
-
-    def unit(self) -> Unit:
-        """Everything written, as one unit for the store."""
-        appends = tuple(
-            Append(stream, self._loaded[stream].position, tuple(entries))
-            for stream, entries in self._new.items()
-        )
-        return Unit(
-            appends,
-            tuple(self._nonces),
-            tuple(task for task in self._tasks.values() if task is not None),
-            tuple(name for name, task in self._tasks.items() if task is None),
-            tuple(self._settings),
-        )
-
-    @property
-    def wrote(self) -> bool:
-        """True when there is anything to commit."""
-        return bool(self._new or self._nonces or self._tasks or self._settings)
-
-    @property
-    def tasks(self) -> Mapping[str, Task | None]:
-        """The tasks that were put, by id; None for one that was dropped."""
-        return self._tasks
-
-    def finish(self) -> None:
-        """Do what was to be done afterwards."""
-        for act in self._afterwards:
-            act()
-
-    def results(self) -> Iterable[tuple[str, _Loaded]]:
-        """The streams that moved, with their new position and state."""
-        for stream, entries in self._new.items():
-            yield stream, _Loaded(entries[-1].position, self._states[stream])
 
 
 def _nobody(_due_ms: int) -> None:
@@ -181,7 +50,7 @@ class Desk:
         self.clock = clock
         self.entropy = entropy
         self._kinds: dict[str, Kind] = {}
-        self._cache: OrderedDict[str, _Loaded] = OrderedDict()
+        self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self._pinned: dict[str, Any] = {}
         self._locks: dict[str, deque[asyncio.Future[None]]] = {}
         """Stream -> who waits for its lock. A stream that is not here is not locked."""
@@ -211,7 +80,7 @@ class Desk:
         for _ in range(TRIES_MAX):
             try:
                 return await self._try(names, decide)
-            except _NeedsError as need:
+            except NeedsError as need:
                 names |= need.streams
             except Conflict:
                 continue
@@ -225,7 +94,9 @@ class Desk:
                 await self._lock(name)
                 held.append(name)
             loaded = {name: await self._load(name) for name in names}
-            transaction = Transaction(self, loaded)
+            transaction = Transaction(
+                loaded, self.kind, self.due_ms, now_ms=self.clock(), draw=self.entropy
+            )
             answer = decide(transaction)
             if transaction.wrote:
                 await self._commit(names, transaction)
@@ -328,13 +199,13 @@ class Desk:
             self._cache.move_to_end(stream)
         return loaded.state
 
-    async def _load(self, stream: str) -> _Loaded:
+    async def _load(self, stream: str) -> Loaded:
         loaded = self._cache.get(stream)
         if loaded is not None:
             self._cache.move_to_end(stream)
             return loaded
         kind = self.kind(stream)
-        loaded = _Loaded(0, kind.empty(stream))
+        loaded = Loaded(0, kind.empty(stream))
         while page := await self.store.read(stream, loaded.position, READ_PAGE):
             for entry in page:
                 loaded.state = kind.fold(loaded.state, entry, None)
@@ -346,7 +217,7 @@ class Desk:
             self._keep(stream, loaded)
         return loaded
 
-    def _keep(self, stream: str, loaded: _Loaded) -> None:
+    def _keep(self, stream: str, loaded: Loaded) -> None:
         if stream in self._pinned:
             self._pinned[stream] = loaded.state
         self._cache[stream] = loaded
