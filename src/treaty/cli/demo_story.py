@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -118,8 +119,14 @@ class Story:
             self._console.print(line)
         self._screen.say(
             f"\nThe deal is in {self._deal}. Check it yourself, or change a byte first:\n"
-            f"  treaty verify {self._deal} --roots {self._out / 'roots.json'}"
+            f"  {_command()} verify {self._deal} --roots {self._out / 'roots.json'}"
         )
+
+
+def _command() -> str:
+    """How this program was called, so that the line can be pasted."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "treaty" else "treaty"
 
 
 def funding(alpha: Mapping[str, Any]) -> dict[str, Json]:
