@@ -371,8 +371,9 @@ def test_every_performative_is_a_last_word_or_not() -> None:
 
 @pytest.mark.parametrize("name", OTHER_WORDS)
 def test_the_last_positions_are_not_for_this(name: str) -> None:
+    # One more message of alpha's side is gamma's.
     assert OTHER_WORDS[name](scene("in_company").with_messages("alpha", QUOTA - KEPT - 2))
-    stage = scene("in_company").with_messages("alpha", QUOTA - KEPT)
+    stage = scene("in_company").with_messages("alpha", QUOTA - KEPT - 1)
     with check_refused(stage, "session_full"):
         OTHER_WORDS[name](stage)
 
@@ -380,7 +381,7 @@ def test_the_last_positions_are_not_for_this(name: str) -> None:
 @pytest.mark.parametrize("name", LAST_WORDS)
 def test_the_last_positions_are_for_ending_well(name: str) -> None:
     assert LAST_WORDS[name](scene("in_company").with_messages("alpha", QUOTA - 2))
-    stage = scene("in_company").with_messages("alpha", QUOTA)
+    stage = scene("in_company").with_messages("alpha", QUOTA - 1)
     with check_refused(stage, "session_full"):
         LAST_WORDS[name](stage)
 

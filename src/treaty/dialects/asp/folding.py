@@ -74,7 +74,7 @@ def fold_message(
     view = seen_from(conversation, envelope.sender)
     act = act_of(view, envelope)
     words = standing(view, envelope, act)
-    party = conversation.side(envelope.sender) or envelope.sender
+    party = conversation.side(envelope.sender)
     session = advance(RULES, view.session, act, words, party=party)
     if view is not conversation and session.state not in _ENDING:
         # What the other side does under a one-sided escalation leaves that running.
