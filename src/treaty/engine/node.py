@@ -18,6 +18,8 @@ from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.outbox import Outbox
 from treaty.engine.ports import Store, Task, Unit
+from treaty.engine.quotes import TASK as QUOTE_TASK
+from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
 from treaty.engine.registry import Registry
 from treaty.engine.sessions import Host, Sessions
@@ -55,6 +57,7 @@ class Node:
         clock: Callable[[], int],
         entropy: Draw,
         complain: Callable[[str], None],
+        selling: Selling | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -90,12 +93,18 @@ class Node:
         )
         self._beat_ms = 0
         handlers = {"timer": self.follow_up.fire, "outcome": self._record_outcome}
+        self.quotes: Quotes | None = None
+        if selling is not None:
+            self.quotes = Quotes(self.desk, selling)
+            handlers[QUOTE_TASK] = self.quotes.expire
         self.outbox = Outbox(self.desk, handlers, complain, self._beat)
 
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
         await self.trust.load()
         await self.registry.load()
+        if self.quotes is not None:
+            await self.quotes.start()
         await self._register_self()
         await self._note_outage()
         await self._beat()

@@ -37,6 +37,15 @@ def notice_json(entry: Entry) -> bytes:
     return b'%s,"raw":%s}' % (entry.body[:-1], text_json(entry.raw))
 
 
+def exchange_json(entry: Entry) -> bytes:
+    """One entry of a negotiation: what was received, and the record with our answer to it."""
+    if entry.raw is None:
+        return b'{"position":%d,"record":%s}' % (entry.position, entry.body)
+    envelope = entry.raw.translate(_BREAKS_TO_BLANKS)
+    parts = (entry.position, entry.body, envelope, text_json(entry.raw))
+    return b'{"position":%d,"record":%s,"envelope":%s,"raw":%s}' % parts
+
+
 def page_json(entries: Sequence[Entry], after: int, *, more: bool) -> bytes:
     """A page of a session's log; ``next`` is the cursor for the page behind it."""
     last = entries[-1].position if entries else after

@@ -29,6 +29,8 @@ ADDRESSES_MAX: Final = 10_000
 """Addresses whose rate is remembered; whoever was quiet longest is forgotten first."""
 RATE_PER_MINUTE: Final = 600
 """For addresses that are not loopback, where nothing else was set."""
+STRANGERS_PER_MINUTE: Final = 60
+"""The same where whoever has a key may ask, be it known here or not (ACTP 9.6)."""
 SLOW: Final = Reason("timeout", 408, transient=True)
 """The reason ``timeout`` where a request did not come to its end in time."""
 
@@ -61,6 +63,7 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rates = AddressRates(settings.rate_per_minute)
+        self._strangers = AddressRates(settings.rate_per_minute, STRANGERS_PER_MINUTE)
         self.in_flight = 0
         self.streams = 0
 
@@ -71,15 +74,16 @@ class Gate:
         """
         if self.in_flight >= self._settings.in_flight_max:
             raise _overloaded(f"{self.in_flight} requests are being answered")
-        wait_ms = self._rates.wait_ms(address, asyncio.get_running_loop().time())
-        if wait_ms:
-            raise Refused(
-                "too many requests from this address",
-                "rate_limited",
-                data={"retryAfterMs": wait_ms},
-            )
+        _check_rate(self._rates, address)
         self.in_flight += 1
         return Ticket(self)
+
+    def admit_stranger(self, address: str | None) -> None:
+        """Count a request that anybody with a key may make.
+
+        Raises ``Refused`` (``rate_limited``).
+        """
+        _check_rate(self._strangers, address)
 
     def start_stream(self) -> None:
         """Turn one request in flight into a stream."""
@@ -117,6 +121,16 @@ class Ticket:
             self.gate.in_flight -= 1
 
 
+def _check_rate(rates: AddressRates, address: str | None) -> None:
+    wait_ms = rates.wait_ms(address, asyncio.get_running_loop().time())
+    if wait_ms:
+        raise Refused(
+            "too many requests from this address",
+            "rate_limited",
+            data={"retryAfterMs": wait_ms},
+        )
+
+
 def _overloaded(detail: str) -> UnavailableError:
     return UnavailableError(f"{detail}, try again soon", "overloaded", data={"retryAfterMs": 1_000})
 
@@ -124,8 +138,8 @@ def _overloaded(detail: str) -> UnavailableError:
 class AddressRates:
     """A token bucket per address, holding the tokens of one minute."""
 
-    def __init__(self, per_minute: int | None) -> None:
-        self._per_minute = RATE_PER_MINUTE if per_minute is None else per_minute
+    def __init__(self, per_minute: int | None, otherwise: int = RATE_PER_MINUTE) -> None:
+        self._per_minute = otherwise if per_minute is None else per_minute
         self._spares_loopback = per_minute is None
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

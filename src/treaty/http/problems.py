@@ -54,7 +54,7 @@ def _document(code: str, status: int, detail: str, data: Mapping[str, Any]) -> R
     body = canonical(members)
     if MISSED in data:
         body = b'%s,"%s":%s}' % (body[:-1], MISSED.encode(), _entries(data[MISSED]))
-    headers = _headers(status, data)
+    headers = headers_of(status, data)
     return Response(body, status, headers, PROBLEM)
 
 
@@ -62,7 +62,8 @@ def _entries(missed: list[Entry]) -> bytes:
     return b"[%s]" % b",".join(entry_json(entry) for entry in missed)
 
 
-def _headers(status: int, data: Mapping[str, Any]) -> dict[str, str]:
+def headers_of(status: int, data: Mapping[str, Any]) -> dict[str, str]:
+    """What the headers of a refusal say: when to come back, what is allowed, what ends here."""
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     wait_ms = data.get("retryAfterMs")
     if isinstance(wait_ms, int):

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treaty.engine.node import Node
 from treaty.errors import Refused, TreatyError, UnavailableError
-from treaty.http import routes_asp, routes_ledger, routes_node, routes_trust
+from treaty.http import routes_actp, routes_asp, routes_ledger, routes_node, routes_trust
 from treaty.http.asking import Ask, Service
 from treaty.http.connection import ABORT, guarded
 from treaty.http.limits import SLOW, Gate, Settings, Ticket
@@ -39,8 +39,14 @@ class App:
         self.settings = settings
         self.gate = Gate(settings)
         self._service = Service(node, settings)
+        # A provider's front and health come before those of every node.
+        quotes = (routes_actp.ROUTES,) if node.quotes is not None else ()
         self._router = Router(
-            routes_asp.ROUTES, routes_ledger.ROUTES, routes_trust.ROUTES, routes_node.ROUTES
+            *quotes,
+            routes_asp.ROUTES,
+            routes_ledger.ROUTES,
+            routes_trust.ROUTES,
+            routes_node.ROUTES,
         )
 
     def close_streams(self) -> None:
