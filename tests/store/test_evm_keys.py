@@ -127,7 +127,7 @@ def test_what_is_no_keystore_is_said_so(tmp_path: Path, document: Any) -> None:
 @pytest.mark.parametrize(
     "costs",
     [{"kdf_n": 2**25}, {"kdf_n": 2**24, "kdf_r": 1, "kdf_p": 16}, {"kdf_r": 64, "kdf_n": 2**20},
-     {"kdf_p": 17}, {"kdf_r": 65}],
+     {"kdf_p": 17}, {"kdf_r": 65}, {"kdf_n": 2**20, "kdf_p": 16}, {"kdf_n": 2**21}],
 )  # fmt: skip
 def test_a_strangers_file_does_not_choose_what_it_costs(
     tmp_path: Path, costs: dict[str, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dialects.actp.messages_made import CHAIN, KERNEL
-from treaty.dialects.actp.chains import BASE, BASE_SEPOLIA, KNOWN_KERNELS, MOCK, Chains
+from treaty.dialects.actp.chains import BASE_MAINNET, BASE_SEPOLIA, KNOWN_KERNELS, MOCK, Chains
 from treaty.errors import MisuseError, Refused
 
 
@@ -18,7 +18,7 @@ from treaty.errors import MisuseError, Refused
             "2667c0e5b764147a9ace701f184930333c0848be24915623e26e3c558a13c727",
         ),
         (
-            BASE,
+            BASE_MAINNET,
             "0x048c811352e8a3fECd5b0Ec4AA2c2b94083CC842",
             "cb34e3bf7da4be00c794d38a924af163ba58c3110f523b62485fa61526d8df43",
         ),
@@ -32,7 +32,7 @@ from treaty.errors import MisuseError, Refused
             KERNEL,
             "02ca602560ab83a47c8ab4a840ac1821b119a4979eb78950fdbe1e38c184c9d6",
         ),
-        (BASE, KERNEL, "1c1cfcac89214ebb3dca7912829fb4125097c52a99ad40bcd06ff3a49024eba0"),
+        (BASE_MAINNET, KERNEL, "1c1cfcac89214ebb3dca7912829fb4125097c52a99ad40bcd06ff3a49024eba0"),
     ],
 )
 def test_the_domains_of_the_protocol(chain: int, kernel: str, published: str) -> None:
@@ -42,7 +42,9 @@ def test_the_domains_of_the_protocol(chain: int, kernel: str, published: str) ->
 
 def test_the_known_kernels_and_the_mock_are_the_peers() -> None:
     assert Chains(KNOWN_KERNELS).ids == (8453, 84532)
-    assert Chains(KNOWN_KERNELS).kernel(BASE) == "0x048c811352e8a3fecd5b0ec4aa2c2b94083cc842"
+    assert (
+        Chains(KNOWN_KERNELS).kernel(BASE_MAINNET) == "0x048c811352e8a3fecd5b0ec4aa2c2b94083cc842"
+    )
     assert MOCK.ids == (84532,)
     assert MOCK.kernel(84532) == "0x" + "0" * 40
 

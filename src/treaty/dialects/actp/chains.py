@@ -22,10 +22,10 @@ from treaty.errors import MisuseError, Refused, WireError
 from treaty.identity.eip712 import domain_separator
 
 BASE_SEPOLIA: Final = 84532
-BASE: Final = 8453
+BASE_MAINNET: Final = 8453
 KNOWN_KERNELS: Final[Mapping[int, str]] = {
     BASE_SEPOLIA: "0x9d25a874f046185d9237cd4954c88d2b74b0021b",
-    BASE: "0x048c811352e8a3fecd5b0ec4aa2c2b94083cc842",
+    BASE_MAINNET: "0x048c811352e8a3fecd5b0ec4aa2c2b94083cc842",
 }
 """1.1: the kernels that the peer's SDKs name. Nothing uses them unless it is told to."""
 
