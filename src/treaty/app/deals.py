@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from treaty.app.agents import connect
-from treaty.core.deal import ROOTS_TAG, Report, read_roots
+from treaty.core.deal import ROOTS_TAG, Report, Roots, read_roots
+from treaty.dialects.actp import audit as actp_audit
+from treaty.dialects.actp.choices import TAG as ACTP_TAG
 from treaty.dialects.asp import audit as asp_audit
 from treaty.dialects.asp.choices import TAG as ASP_TAG
 from treaty.errors import WireError, shown
 from treaty.identity.keys import PublicKey
 from treaty.wire import fields
 from treaty.wire.canonical import Json
+
+AUDITS: Final[Mapping[str, Callable[[Json, Roots | None], Report]]] = {
+    ASP_TAG: asp_audit.verify,
+    ACTP_TAG: actp_audit.verify,
+}
+"""Who checks the deal files of a dialect."""
 
 
 def verify(deal: Json, roots: Json = None, *, require: Sequence[str] = ()) -> Report:
@@ -23,13 +32,14 @@ def verify(deal: Json, roots: Json = None, *, require: Sequence[str] = ()) -> Re
     """
     anchors = None if roots is None else read_roots(roots)
     dialect = deal.get("dialect") if isinstance(deal, Mapping) else None
-    if dialect != ASP_TAG:
+    audit = AUDITS.get(dialect) if isinstance(dialect, str) else None
+    if audit is None:
         raise WireError(f"this is no deal file of a known dialect: {shown(dialect)}")
-    return asp_audit.verify(deal, anchors).require(require)
+    return audit(deal, anchors).require(require)
 
 
 def compare(deal: Json, other: Json, roots: Json = None) -> Report:
-    """Compare two copies of one deal; two receipts for one position convict the host (B7)."""
+    """Compare two copies of one ASP deal; two receipts for one position convict the host (B7)."""
     anchors = None if roots is None else read_roots(roots)
     return asp_audit.compare(deal, other, anchors)
 
