@@ -2,24 +2,27 @@
 
 The stream ``inbox/<agent>`` holds notices (kind ``invitation``, ``delegation``, …) with the
 message that caused them, and ``answered`` entries that make room again. An inbox is bounded
-(decision B17): 64 unanswered invitations, at most 4 of one inviter.
+(decision B17): 64 unanswered invitations, at most 4 of one inviter, and half of the room is for
+inviters with a record, so that newcomers cannot fill it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from treaty.core.levels import INBOX_MAX, INBOX_PER_INVITER_MAX
 from treaty.engine.desk import Desk, Kind, Transaction
-from treaty.engine.dialect import Notice
+from treaty.engine.dialect import Notice, Standing
 from treaty.engine.ports import Entry
 from treaty.errors import Refused
 from treaty.wire.canonical import canonical, read_json
 
 STREAM: Final = "inbox"
-UNANSWERED_MAX: Final = 64
-UNANSWERED_PER_INVITER_MAX: Final = 4
+NEWCOMERS_MAX: Final = INBOX_MAX // 2
+RETRY_MS: Final = 30_000
+"""An invitation that states nothing else has lapsed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Waiting:
 
     inviter: str
     expires_ms: int
+    newcomer: bool
+    """The inviter had no record when it invited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,9 @@ def _fold(inbox: Inbox, entry: Entry, _parsed: object) -> Inbox:
         assert isinstance(at_ms, int)
         assert isinstance(expires_ms, int)
         open_still = {k: v for k, v in inbox.waiting.items() if v.expires_ms > at_ms}
-        return Inbox({**open_still, session: Waiting(str(body.get("from")), expires_ms)})
+        newcomer = body.get("newcomer") is True
+        waiting = Waiting(str(body.get("from")), expires_ms, newcomer)
+        return Inbox({**open_still, session: waiting})
     if entry.kind == "answered":
         return Inbox({k: v for k, v in inbox.waiting.items() if k != session})
     return inbox
@@ -61,7 +68,8 @@ def _fold(inbox: Inbox, entry: Entry, _parsed: object) -> Inbox:
 class Inboxes:
     """All inboxes of one node."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, standing: Callable[[str], Standing]) -> None:
+        self._standing = standing
         desk.register(STREAM, Kind(lambda _stream: Inbox(), _fold))
 
     def streams(self, agent: str) -> tuple[str, ...]:
@@ -74,23 +82,23 @@ class Inboxes:
         inbox: Inbox = transaction.state(stream)
         if notice.kind == "answered" and notice.body.get("session") not in inbox.waiting:
             return
+        body = {**notice.body, "atMs": at_ms}
         if notice.kind == "invitation":
-            _check_room(inbox, str(notice.body.get("from")), at_ms)
-        body = canonical({**notice.body, "atMs": at_ms})
-        transaction.append(stream, notice.kind, body, raw)
+            inviter = str(notice.body.get("from"))
+            body["newcomer"] = self._standing(inviter).provisional
+            waiting = [one for one in inbox.waiting.values() if one.expires_ms > at_ms]
+            _check_room(waiting, inviter, newcomer=body["newcomer"])
+        transaction.append(stream, notice.kind, canonical(body), raw)
 
 
-def _check_room(inbox: Inbox, inviter: str, at_ms: int) -> None:
-    waiting = [one for one in inbox.waiting.values() if one.expires_ms > at_ms]
-    if len(waiting) >= UNANSWERED_MAX:
-        raise Refused(
-            f"{UNANSWERED_MAX} invitations wait there already",
-            "inbox_full",
-            data={"retryAfterMs": 30_000},
-        )
-    if sum(one.inviter == inviter for one in waiting) >= UNANSWERED_PER_INVITER_MAX:
-        raise Refused(
-            f"{UNANSWERED_PER_INVITER_MAX} of your invitations wait there already",
-            "inbox_full",
-            data={"retryAfterMs": 30_000},
-        )
+def _check_room(waiting: Sequence[Waiting], inviter: str, *, newcomer: bool) -> None:
+    if sum(one.inviter == inviter for one in waiting) >= INBOX_PER_INVITER_MAX:
+        raise _full(f"{INBOX_PER_INVITER_MAX} of your invitations wait there already")
+    if len(waiting) >= INBOX_MAX:
+        raise _full(f"{INBOX_MAX} invitations wait there already")
+    if newcomer and sum(one.newcomer for one in waiting) >= NEWCOMERS_MAX:
+        raise _full(f"{NEWCOMERS_MAX} invitations by agents without a record wait there already")
+
+
+def _full(detail: str) -> Refused:
+    return Refused(detail, "inbox_full", data={"retryAfterMs": RETRY_MS})

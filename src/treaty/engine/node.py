@@ -81,7 +81,7 @@ class Node:
         )
         self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
-        self.inboxes = Inboxes(self.desk)
+        self.inboxes = Inboxes(self.desk, self.trust.standing)
         self.sessions = Sessions(
             self.desk,
             dialect,
