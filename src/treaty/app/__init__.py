@@ -35,6 +35,7 @@ from treaty.app.places import (
     public_key_at,
     signer_at,
 )
+from treaty.app.quotes import QuotePlan
 from treaty.core.deal import Report
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "NodeFile",
     "NodePlan",
     "OpenNode",
+    "QuotePlan",
     "Report",
     "agent_key_path",
     "agent_store_path",

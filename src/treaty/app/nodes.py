@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from treaty.app.agents import connect
 from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
+from treaty.app.quotes import QuotePlan, open_selling
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
@@ -45,6 +46,8 @@ class NodePlan:
     host: str = "127.0.0.1"
     port: int = 8440
     public_url: str | None = None
+    quotes: QuotePlan | None = None
+    """With a policy the node sells as well (ACTP)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
     """
     from treaty.http.server import listen
 
+    # First: a policy that cannot be used must not leave a store or a socket behind.
+    selling = None if plan.quotes is None else open_selling(plan.quotes, plan.db, complain)
     bound = listen(plan.host, plan.port)
     with ExitStack() as undo:
         undo.callback(bound.close)
@@ -74,7 +79,15 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
         signer, operator, operator_path = _node_keys(plan)
         uri = parse_agent_uri(plan.uri).text
         identity = Identity(uri, signer, url, operator_uri(uri), operator)
-        node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=complain)
+        node = Node(
+            store,
+            ASP,
+            identity,
+            clock=now_ms,
+            entropy=entropy,
+            complain=complain,
+            selling=selling,
+        )
         await node.start()
         undo.pop_all()
     return OpenNode(node, store, bound, url, operator_path)

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from treaty.cli.options import FILE, agent_uri, json_option, node_address
+from treaty.cli.serve_quotes import (
+    quote_members,
+    quote_plan,
+    selling_options,
+    show_quotes,
+)
 
 if TYPE_CHECKING:
     from treaty.app import NodePlan, OpenNode
@@ -75,6 +81,7 @@ def rate(value: str) -> int:
     metavar="N/min",
     help="Requests a minute of one address; without it 600, and no limit on loopback.",
 )
+@selling_options
 @json_option
 def serve(
     host: str,
@@ -85,12 +92,18 @@ def serve(
     key: Path | None,
     operator_key: Path | None,
     rate: int | None,
+    policy: Path | None,
+    mock: bool,
+    chains: tuple[tuple[int, str], ...],
+    evm_key: Path | None,
     as_json: bool,
 ) -> None:
     """Run a node: registry, sessions, clearing and trust in one process.
 
     Stops on Ctrl-C or SIGTERM, after answering what is in flight. With --db nothing that was
     acknowledged is lost, whenever the process ends; without it nothing is kept.
+
+    With --policy it also sells: buyers ask and counter at /quote-channel, and get signed answers.
     """
     import asyncio
 
@@ -102,7 +115,8 @@ def serve(
     from treaty.errors import UnavailableError
     from treaty.http.limits import Settings
 
-    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url)
+    quotes = quote_plan(policy, mock=mock, chains=chains, evm_key=evm_key)
+    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url, quotes)
 
     def ready(opened: OpenNode) -> None:
         show = _tell_programs if as_json else _tell_people
@@ -131,6 +145,7 @@ def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
         "db": _text(plan.db),
         "operatorKey": _text(opened.operator_key),
         "pid": os.getpid(),
+        **quote_members(opened.node),
     }
     show_json(event, line=True)
 
@@ -153,6 +168,7 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
             ("operator", _text(opened.operator_key) or nobody),
         ]
     )
+    show_quotes(opened.node, plan.quotes)
     if plan.public_url is None and plan.host not in LOOPBACK:
         note("agents on other machines need the address they reach: give --public-url URL")
     note("Ctrl-C stops it")

@@ -168,7 +168,7 @@ class QuoteDialect(Protocol):
         """The state of a negotiation of which nothing was heard."""
 
     def check(
-        self, state: Any, heard: Heard, transaction: ChainTransaction | None, at_ms: int
+        self, state: Any, heard: Any, transaction: ChainTransaction | None, at_ms: int
     ) -> None:
         """Refuse what does not belong here or comes too late. Raises ``Refused``.
 
@@ -176,14 +176,14 @@ class QuoteDialect(Protocol):
         """
 
     def context(
-        self, state: Any, heard: Heard, transaction: ChainTransaction | None, at_ms: int
+        self, state: Any, heard: Any, transaction: ChainTransaction | None, at_ms: int
     ) -> Any:
         """What a ``Decider`` is shown."""
 
     def decide(
         self,
         state: Any,
-        heard: Heard,
+        heard: Any,
         transaction: ChainTransaction | None,
         at_ms: int,
         proposed: object,
@@ -194,7 +194,7 @@ class QuoteDialect(Protocol):
         """The type of the message a decision signs; None when it signs nothing."""
 
     def answer(
-        self, state: Any, heard: Heard, decision: Any, nonce: int | None, at_ms: int
+        self, state: Any, heard: Any, decision: Any, nonce: int | None, at_ms: int
     ) -> Answer:
         """Sign the reply and say what is written down."""
 
