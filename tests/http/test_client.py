@@ -329,24 +329,59 @@ async def test_every_attempt_to_read_proves_itself_anew() -> None:
     assert len(set(proofs)) == 3
 
 
+def htu(request: httpx.Request) -> str:
+    """What a request's proof is for."""
+    claims: str = request.headers["dpop"].split(".")[1]
+    stated: str = json.loads(b64url_decode(claims))["htu"]
+    return stated
+
+
+PUBLIC = "https://treaty.example"
+LOOPBACKS = ["http://127.0.0.1:8440", "http://localhost", "http://[::1]:1/", "http://127.9.9.9"]
+NOT_LOOPBACKS = ["http://node.test", "http://127.0.0.1.evil.test", "http://localhost.evil.test:1"]
+
+
+@pytest.mark.parametrize("address", LOOPBACKS)
 @simulated
-async def test_a_proof_names_the_public_address_and_is_asked_for_once() -> None:
-    public = "https://treaty.example"
-    line = Line(said(200, {"url": public}), said(200, {"state": "CLOSED"}))
-    client = scripted(line)
+async def test_a_proof_names_the_public_address_which_is_asked_for_once(address: str) -> None:
+    line = Line(said(200, {"url": PUBLIC}), said(200, {"state": "CLOSED"}))
+    client = HttpNode(address, signer(ALPHA), ALPHA, transport=line, clock=lambda: 0)
 
     await client.session(SESSION)
     await client.session(SESSION)
 
+    path = f"/v1/asp/sessions/{SESSION}"
     assert [request.url.path for request in line.requests] == [
         "/.well-known/asp.json",
-        f"/v1/asp/sessions/{SESSION}",
-        f"/v1/asp/sessions/{SESSION}",
+        path,
+        path,
     ]
-    assert {request.url.host for request in line.requests} == {"node.test"}
-    claims = line.requests[1].headers["dpop"].split(".")[1]
-    found = json.loads(b64url_decode(claims))
-    assert found["htu"] == f"{public}/v1/asp/sessions/{SESSION}"
+    assert PUBLIC not in {str(request.url)[: len(PUBLIC)] for request in line.requests}
+    assert [htu(request) for request in line.requests[1:]] == [PUBLIC + path] * 2
+
+
+@pytest.mark.parametrize("address", NOT_LOOPBACKS)
+@pytest.mark.parametrize("stated", [PUBLIC, "http://node.test:81", "", None, 7])
+@simulated
+async def test_a_node_elsewhere_gets_no_proof_for_another_address(
+    address: str, stated: Any
+) -> None:
+    line = Line(said(200, {"url": stated}))
+    client = HttpNode(address, signer(ALPHA), ALPHA, transport=line, clock=lambda: 0)
+
+    with pytest.raises(UnavailableError, match="says that its address is"):
+        await client.session(SESSION)
+
+    assert not any("dpop" in request.headers for request in line.requests)
+
+
+@simulated
+async def test_a_public_address_may_be_given() -> None:
+    line = Line(said(200, {"state": "CLOSED"}))
+
+    await scripted(line, public_url=PUBLIC).session(SESSION)
+
+    assert [htu(request) for request in line.requests] == [f"{PUBLIC}/v1/asp/sessions/{SESSION}"]
 
 
 @pytest.mark.parametrize(

@@ -208,12 +208,12 @@ async def test_an_inbox_is_its_owners(uri: str, status: int, code: str) -> None:
 @simulated
 async def test_a_key_that_was_replaced_reads_no_more() -> None:
     async with world() as here:
-        beta = await here.agent(BETA)
+        alpha, beta = await here.agent(ALPHA), await here.agent(BETA)
         stream = inbox_stream(here, beta)
         await stream.begun()
-        here.node.registry._directory[BETA] = here.node.registry.find((await here.agent(ALPHA)).uri)
+        here.node.registry._directory[BETA] = here.node.registry.find(ALPHA)
 
-        # The next look, at the latest with the next heartbeat, asks whose inbox it is.
+        await here.post("/v1/asp/sessions", Chain(alpha, beta).invitation())
         await stream.task
 
         assert stream.status == 200

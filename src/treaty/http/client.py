@@ -8,6 +8,7 @@ is not noticed. What the node refuses comes back as the error it raised; see ``r
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -33,7 +34,6 @@ from treaty.http.remote import (
 from treaty.http.sse import Event, Reader
 from treaty.identity.dpop import header_proof, normal_url
 from treaty.identity.keys import Signer
-from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
 
 BUDGET_MS: Final = 10_000
@@ -47,6 +47,10 @@ CONNECTIONS_MAX: Final = 256
 JTI_BYTES: Final = 16
 
 T = TypeVar("T")
+
+_LOOPBACK: Final = re.compile(
+    r"https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|\Z)", re.IGNORECASE
+)
 
 _LOG_EVENTS: Final = frozenset(("message", "fact"))
 _NO_INBOX_EVENT: Final = "heartbeat"
@@ -66,8 +70,10 @@ class _Request:
 class HttpNode:
     """One node, asked on behalf of one agent.
 
-    ``base_url`` is where requests go; proofs name the public address the node states. Requests
-    that find nobody are repeated for ``budget_ms`` in all.
+    ``base_url`` is where requests go. Proofs name the node's public address: ``public_url``
+    if given, else what the node itself states. A node elsewhere than on this machine must state
+    the address it was reached at: with another one it could spend the agent's proofs there.
+    Requests that find nobody are repeated for ``budget_ms`` in all.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class HttpNode:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], int] | None = None,
         budget_ms: int = BUDGET_MS,
+        public_url: str | None = None,
     ) -> None:
         if normal_url(base_url) is None:
             raise MisuseError(f"not the address of a node: {shown(base_url)}")
@@ -87,7 +94,7 @@ class HttpNode:
         self._agent = agent_uri
         self._clock = clock or _now_ms
         self._budget_s = budget_ms / 1000
-        self._public: str | None = None
+        self._public = public_url
         self._http = httpx.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -255,7 +262,7 @@ class HttpNode:
     async def _proof(self, request: _Request) -> str:
         """A fresh proof; it names the node's public address, wherever the request goes (B6)."""
         if self._public is None:
-            self._public = fields.text(await self.describe(), "url")
+            self._public = await self._stated_url()
         return header_proof(
             self._signer,
             method=request.method,
@@ -263,6 +270,17 @@ class HttpNode:
             jti=secrets.token_urlsafe(JTI_BYTES),
             at_ms=self._clock(),
         )
+
+    async def _stated_url(self) -> str:
+        stated = (await self.describe()).get("url")
+        if not isinstance(stated, str) or not (
+            normal_url(stated) == normal_url(self._base) or _LOOPBACK.match(self._base)
+        ):
+            raise UnavailableError(
+                f"the node at {self._base} says that its address is {shown(stated)}: connect to "
+                "that address, or have its operator set its public URL"
+            )
+        return stated.rstrip("/")
 
     def _unreachable(self, error: httpx.TransportError) -> UnavailableError:
         why = str(error) or type(error).__name__

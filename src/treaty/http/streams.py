@@ -2,7 +2,7 @@
 
 A stream holds a place in a log and nothing else. It reads a few entries when its reader has
 taken the last ones, so a slow reader costs no memory, and one who stops reading is let go. A
-feed asks for permission again with every page: who leaves a session stops seeing it.
+feed asks for permission again before every page: who leaves a session stops seeing it.
 
 Read next: ``feeds`` for what is streamed.
 """
@@ -105,10 +105,11 @@ class EventStream:
     async def _pump(self, send: Send, leaving: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()
         pause_s = self._settings.heartbeat_ms / 1000
-        beat_at = loop.time() + pause_s
+        beat_at, news = loop.time() + pause_s, True
         while not leaving.done() and not self._streams.closing:
             try:
-                events = await self._feed.more()
+                # Without news a stream does not look, so one that is quiet costs nothing.
+                events = await self._feed.more() if news else b""
             except TreatyError:
                 return
             if loop.time() >= beat_at:
@@ -117,7 +118,7 @@ class EventStream:
             if events:
                 await self._write(send, events)
             else:
-                await self._watch.wait(beat_at - loop.time())
+                news = await self._watch.wait(beat_at - loop.time())
 
     async def _write(self, send: Send, events: bytes) -> None:
         async with asyncio.timeout(self._settings.stall_ms / 1000):
