@@ -1,9 +1,9 @@
 """Signed messages a second through a whole node: HTTP in, checked, durable, receipt out.
 
 Run ``python -m bench.http``. A node with a SQLite file runs in a process of its own; sixteen
-connections bring messages that were signed beforehand. Beside it stand floors of the same run:
-the signatures alone, the commits alone, and the server alone with an application that does
-nothing.
+connections bring messages that were signed beforehand, in rounds, of which the best counts: on a
+machine that others use too the rest tells about them. Beside it stand floors of the same run: the
+signatures alone, the commits alone, and the server alone with an application that does nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from treaty.wire.ids import uuid7
 
 CONNECTIONS = 16
 SESSIONS = 160
+ROUNDS = 8
 MESSAGES = 100
 """In a session, after its opening; both senders stay below the burst that is allowed."""
 PAIRS = 16
@@ -300,7 +301,7 @@ async def measure(connections: Sequence[Connection], scripts: Sequence[list[byte
     return Run(len(times), time.perf_counter() - start, sorted(times))
 
 
-async def through_node(url: str, pairs: Sequence[Pair], talks: Sequence[Talk]) -> Run:
+async def through_node(url: str, pairs: Sequence[Pair], talks: Sequence[Talk]) -> list[Run]:
     """Register everybody, open all sessions, then measure the messages."""
     connections = await connect(url)
     cards = [canonical(card) for pair in pairs for card in pair.cards]
@@ -313,7 +314,18 @@ async def through_node(url: str, pairs: Sequence[Pair], talks: Sequence[Talk]) -
             [request_of("/v1/asp/sessions", first), *(request_of(path, one) for one in rest)]
         )
     await play(connections, openings)
-    return await measure(connections, scripts_of(talks))
+    return await rounds(connections, talks)
+
+
+async def rounds(connections: Sequence[Connection], talks: Sequence[Talk]) -> list[Run]:
+    """Measure the messages in rounds of as many sessions each, the best first."""
+    scripts = scripts_of(talks)
+    size = -(-len(scripts) // ROUNDS)
+    runs = [
+        await measure(connections, scripts[start : start + size])
+        for start in range(0, len(scripts), size)
+    ]
+    return sorted(runs, key=lambda run: -run.rate)
 
 
 def scripts_of(talks: Sequence[Talk]) -> list[list[bytes]]:
@@ -345,7 +357,7 @@ def crypto_floor_us(message: bytes) -> float:
 async def commit_floor(folder: Path, message: bytes) -> float:
     """Commits a second of the store alone, sixteen at a time."""
     store = await SqliteStore.open(folder / "floor.db")
-    start, each = time.perf_counter(), 400
+    start, each = time.perf_counter(), 200
 
     async def work(number: int) -> None:
         name = f"session/{number}"
@@ -379,34 +391,39 @@ def bench(sessions: int, profile: Path | None) -> None:
         try:
             pairs = [Pair(number, url) for number in range(PAIRS)]
             talks = [pairs[number % PAIRS].talk() for number in range(sessions)]
-            run = uvloop.run(through_node(url, pairs, talks))
+            runs = uvloop.run(through_node(url, pairs, talks))
         finally:
             process.terminate()
             process.wait()
         message = talks[0].messages[50]
         bare, url = start_node(folder, "--bare")
         try:
-            bare_run = uvloop.run(bare_measure(url, talks))
+            bare_runs = uvloop.run(bare_measure(url, talks))
         finally:
             bare.terminate()
             bare.wait()
         crypto_us = crypto_floor_us(message)
         commits = uvloop.run(commit_floor(folder, message))
-    print_table(run, bare_run, crypto_us, commits, len(message))
+    print_table(runs, bare_runs[0], crypto_us, commits, len(message))
 
 
-async def bare_measure(url: str, talks: Sequence[Talk]) -> Run:
+async def bare_measure(url: str, talks: Sequence[Talk]) -> list[Run]:
     """The same requests, to the application that does nothing."""
-    return await measure(await connect(url), scripts_of(talks))
+    return await rounds(await connect(url), talks)
 
 
-def print_table(run: Run, bare: Run, crypto_us: float, commits: float, size: int) -> None:
+def print_table(
+    runs: Sequence[Run], bare: Run, crypto_us: float, commits: float, size: int
+) -> None:
     """Ours, and beside it the floors."""
+    run, count = runs[0], sum(run.count for run in runs)
+    others = ", ".join(f"{run.rate:.0f}" for run in runs[1:])
     p50 = statistics.median(run.times) * 1e3
     p99 = run.times[int(len(run.times) * 0.99)] * 1e3
     floor_us = crypto_us + 1e6 / bare.rate
-    print(f"{run.count} messages of {size} bytes, {CONNECTIONS} connections, durable")
-    print(f"  accepted                    {run.rate:9.0f} /s   p50 {p50:.1f} ms  p99 {p99:.1f} ms")
+    print(f"{count} messages of {size} bytes, {CONNECTIONS} connections, durable")
+    print(f"  accepted, best round        {run.rate:9.0f} /s   p50 {p50:.1f} ms  p99 {p99:.1f} ms")
+    print(f"  accepted, other rounds         {others} /s")
     print(f"  floor: 2 verify + 1 sign    {1e6 / crypto_us:9.0f} /s   {crypto_us:.0f} us, one core")
     print(f"  floor: server alone         {bare.rate:9.0f} /s   {1e6 / bare.rate:.0f} us")
     print(f"  floor: group commit alone   {commits:9.0f} /s   in a thread of its own")
