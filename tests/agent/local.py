@@ -138,6 +138,7 @@ class Town:
         self.chance = random.Random(f"town {seed}")
         self.signer = signer_of("node")
         self.operator = signer_of("operator")
+        self.base_url = BASE_URL
         self.complaints: list[str] = []
         self.skew_ms = 0
         """How far the node's clock is ahead."""
@@ -177,7 +178,7 @@ class Town:
 
     async def wake(self) -> Node:
         """Start a node on the store, as another process would."""
-        identity = Identity(NODE, self.signer, BASE_URL, OPERATOR, self.operator.key)
+        identity = Identity(NODE, self.signer, self.base_url, OPERATOR, self.operator.key)
         self.died = asyncio.Event()
         if self._reopen is not None:
             self.inner = await self._reopen()

@@ -30,6 +30,8 @@ from treaty.wire.canonical import canonical
 from treaty.wire.digest import sha256_tag
 
 HOUR_MS = 3_600_000
+USED = "019526a1-7c3e-7000-8000-000000000001"
+"""A messageId that is used in a test, and then again."""
 
 
 async def everything(town: Town) -> dict[str, int]:
@@ -164,18 +166,14 @@ async def test_the_same_id_with_other_bytes_is_a_duplicate() -> None:
     async with Town() as town:
         alpha, beta = await people(town)
         session = await introduced(alpha, beta)
-        receipt = await alpha.propose(session, "p1", message_id=used_id(town))
+        receipt = await alpha.propose(session, "p1", message_id=USED)
         assert receipt["position"] == 5
-        raw = await alpha.write(session, "PROPOSE", proposal_of("p2"), message_id=used_id(town))
+        raw = await alpha.write(session, "PROPOSE", proposal_of("p2"), message_id=USED)
 
         await check_refused(town, session, raw, "duplicate")
         # The other party may use the id: it is scoped to its sender (B2).
-        accepted = await beta.observe(session, message_id=used_id(town))
+        accepted = await beta.observe(session, message_id=USED)
         assert accepted["position"] == 6
-
-
-def used_id(town: Town) -> str:
-    return "019526a1-7c3e-7000-8000-000000000001"
 
 
 @simulated
@@ -183,10 +181,10 @@ async def test_a_forger_does_not_learn_that_an_id_is_used() -> None:
     async with Town() as town:
         alpha, beta = await people(town)
         session = await introduced(alpha, beta)
-        await alpha.propose(session, "p1", message_id=used_id(town))
+        await alpha.propose(session, "p1", message_id=USED)
         raw = await alpha.write(
             session, "OBSERVE", {"subject": "x", "data": {}},
-            message_id=used_id(town), signer=signer_of("mallory"),
+            message_id=USED, signer=signer_of("mallory"),
         )  # fmt: skip
 
         await check_refused(town, session, raw, "signature_invalid", SignatureError)
@@ -198,11 +196,11 @@ async def test_a_refused_id_is_not_used_up() -> None:
         alpha, beta = await people(town)
         session = await introduced(alpha, beta)
         stale = await alpha.write(
-            session, "PROPOSE", proposal_of("p1"), message_id=used_id(town), head=sha256_tag(b"x")
+            session, "PROPOSE", proposal_of("p1"), message_id=USED, head=sha256_tag(b"x")
         )
         await check_refused(town, session, stale, "chain_stale")
 
-        receipt = await alpha.propose(session, "p1", message_id=used_id(town))
+        receipt = await alpha.propose(session, "p1", message_id=USED)
         assert receipt["position"] == 5
 
 
