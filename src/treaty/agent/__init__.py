@@ -12,7 +12,8 @@ from treaty.agent.found import Found
 from treaty.agent.learn import learn, statistics
 from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter, Reject
-from treaty.agent.provider import Provider, Service, serve
+from treaty.agent.provider import serve
+from treaty.agent.service import Provider, Service
 from treaty.core.negotiation import BuyerPolicy, SellerPolicy, TermsShape, Tier
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from treaty.agent.deal import Deal
 from treaty.agent.line import OvertakenError
-from treaty.agent.provider import bids
+from treaty.agent.service import bids
 from treaty.agent.terms import commit_body
 from treaty.core.commitment import has_pending
 from treaty.core.learning import Statistics

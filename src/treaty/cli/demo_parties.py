@@ -24,7 +24,8 @@ from treaty.agent.export import export_deal
 from treaty.agent.found import Found
 from treaty.agent.learn import learn, listed_price
 from treaty.agent.ports import LogItem
-from treaty.agent.provider import Service, serve
+from treaty.agent.provider import serve
+from treaty.agent.service import Service
 from treaty.core.commitment import Commitment
 from treaty.core.negotiation import BuyerPolicy, SellerPolicy, Tier, policy_from_toml
 from treaty.errors import MisuseError, TreatyError
