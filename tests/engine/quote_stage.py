@@ -30,6 +30,8 @@ KERNELS = Chains({CHAIN: "0x" + "aa" * 20})
 START_MS = 1_772_892_000_000
 INVENTED = "0x" + "bb" * 32
 TTL_MS = 300_000
+NUMBERS = count(1_000_001)
+"""Nonces of counters; a buyer goes on where it was when its provider restarts."""
 
 
 def account(name: str) -> EvmSigner:
@@ -98,7 +100,7 @@ class Stage:
     outbox: Outbox
     clock: Clock
     chains: Chains
-    numbers: Any = field(default_factory=lambda: count(1))
+    numbers: Any = NUMBERS
 
     def offer(
         self,
