@@ -92,7 +92,7 @@ async def _step(deal: Deal, purchase: Purchase, statistics: Statistics | None) -
     if now.state == "CONVERSING":
         await _commit(deal, purchase)
         return True
-    if now.state in ("EXECUTING", "CLOSING"):
+    if now.state in ("EXECUTING", "CLOSING") or (now.ended and now.live):
         return await _close(deal, purchase)
     return False
 
@@ -155,7 +155,12 @@ async def _commit(deal: Deal, purchase: Purchase) -> None:
         provide=purchase.provide,
         provide_ms=PROVIDER_MS,
     )
-    await deal.commit(body)
+    try:
+        await deal.commit(body)
+    except Refused:
+        # No money, or more than the trust levels allow: the provider need not wait.
+        await deal.close(reason="cancelled", summary="The commitment could not be made.")
+        raise
 
 
 def _total(agreed: Proposal, purchase: Purchase) -> Money:
@@ -168,9 +173,13 @@ def exact_money(amount: Decimal, currency: str) -> Money:
 
 
 async def _close(deal: Deal, purchase: Purchase) -> bool:
-    """Close once the provider has nothing pending and its result satisfies."""
+    """Close once the provider has nothing pending and its result satisfies.
+
+    Also when the session has ended by then: what is bound outlives it (B9).
+    """
     now = deal.conversation
-    if deal.me in now.closings:
+    own = now.closings.get(deal.me)
+    if own is not None and own.counts:
         return False
     if any(has_pending(one, deal.counterparty) for one in now.live):
         return False
