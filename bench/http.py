@@ -26,6 +26,7 @@ from pathlib import Path
 
 import uvloop
 
+from treaty.app.nodes import settle_memory
 from treaty.dialects.asp.codec import compose, seal
 from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.messages import Performative
@@ -100,6 +101,7 @@ async def run_node(folder: Path) -> None:
     node = Node(store, ASP, identity, clock=now_ms, entropy=secrets.token_bytes, complain=print)
     await node.start()
     outbox = asyncio.create_task(node.run())
+    settle_memory()
     await serve_until_told(make_app(node), listening)
     outbox.cancel()
     await store.close()
