@@ -186,3 +186,13 @@ def test_sealing_a_record_again_replaces_its_integrity() -> None:
     sealed = seal("fact", RECEIPT, BETA)
 
     assert seal("fact", sealed, ALPHA) == seal("fact", RECEIPT, ALPHA)
+
+
+def test_a_key_id_that_is_null_is_none() -> None:
+    """Nothing in ``integrity`` may be changed unnoticed, not even to nothing."""
+    record = seal("fact", {"a": 1}, ALPHA)
+    integrity = record["integrity"]
+    assert isinstance(integrity, dict)
+
+    with pytest.raises(WireError):
+        open_record("fact", {**record, "integrity": {**integrity, "keyId": None}}, ALPHA.key)

@@ -110,6 +110,6 @@ def _parts(
     members = integrity.keys()
     if not (members == _MEMBERS or (kind == "card" and members == _CARD_MEMBERS)):
         raise WireError(f"the {kind}'s `integrity` has exactly `hash`, `signature`, `keyId`")
-    if key_id is not None and not isinstance(key_id, str):
+    if "keyId" in integrity and not isinstance(key_id, str):
         raise WireError(f"the {kind}'s `keyId` is a text")
     return {name: v for name, v in record.items() if name not in unsigned}, tag, signature, key_id
