@@ -8,7 +8,7 @@ a store and a key below ``TREATY_HOME``).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -81,10 +81,13 @@ class Agent:
         self._voice = Voice(uri, org, signer, clock, entropy)
 
     async def __aenter__(self) -> Self:
-        self.node = await self.client.describe()
-        self._host = read_public_key(self.node.get("publicKey"))
-        self.card = await self._register()
-        self._store = await self._open_store()
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.client.close)
+            self.node = await self.client.describe()
+            self._host = read_public_key(self.node.get("publicKey"))
+            self.card = await self._register()
+            self._store = await self._open_store()
+            undo.pop_all()
         self._copies = Copies(self._store)
         self._copies.start()
         return self
@@ -95,12 +98,15 @@ class Agent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for deal in self._deals.values():
-            await deal.leave()
-        await self.copies.stop()
-        await self.client.close()
-        if self._store is not None:
-            await self._store.close()
+        async with AsyncExitStack() as last:
+            # Whatever fails of this, the rest is done.
+            last.push_async_callback(self.client.close)
+            if self._store is not None:
+                last.push_async_callback(self._store.close)
+            if self._copies is not None:
+                last.push_async_callback(self._copies.stop)
+            for deal in tuple(self._deals.values()):
+                last.push_async_callback(deal.leave)
 
     @property
     def copies(self) -> Copies:

@@ -16,6 +16,7 @@ from typing import Final
 
 from treaty.agent.ports import LogItem
 from treaty.engine.ports import Append, Entry, Store, Task, Unit
+from treaty.errors import Conflict
 from treaty.wire.canonical import Json, canonical, read_json
 
 CURSOR: Final = "inbox"
@@ -41,8 +42,22 @@ class Copies:
             unit = await self._queue.get()
             try:
                 await self._store.commit(unit)
-            finally:
-                self._queue.task_done()
+            except Conflict:
+                # Another process of the same agent may have kept the very same.
+                if not await self._is_kept(unit):
+                    raise
+            self._queue.task_done()
+
+    async def _is_kept(self, unit: Unit) -> bool:
+        for append in unit.appends:
+            kept = await self._store.read(append.stream, append.after, len(append.entries))
+            if kept != list(append.entries):
+                return False
+        return True
+
+    def _has_failed(self) -> bool:
+        """True when the writer has stopped, so that nothing more is waited for in memory."""
+        return self._writer is not None and self._writer.done()
 
     async def flush(self) -> None:
         """Wait until everything said to be kept is kept. Raises what stopped the writer."""
@@ -66,7 +81,9 @@ class Copies:
             self._writer = None
 
     def keep(self, session: str, item: LogItem) -> None:
-        """Keep one verified entry; returns at once."""
+        """Keep one verified entry; returns at once. What became of it ``flush`` tells."""
+        if self._has_failed():
+            return
         kind = "receipt" if item.raw is not None else "fact"
         stream = f"log/{session}"
         entry = Entry(stream, item.position, kind, canonical(dict(item.record)), item.raw)
@@ -82,6 +99,8 @@ class Copies:
 
     def finish(self, session: str) -> None:
         """Note that a session needs no more attending; its copy stays. Returns at once."""
+        if self._has_failed():
+            return
         self._queue.put_nowait(Unit(drop_tasks=(f"{SESSION}/{session}",)))
 
     async def unfinished(self) -> list[str]:
