@@ -105,6 +105,41 @@ def test_bad_roads_change_nothing_but_the_time_it_takes(seed: int) -> None:
     assert said["close"] >= 1
 
 
+async def wander_among_deaths(seed: int) -> int:
+    """Two wanderers, bad roads, and a node that dies of some of its commits."""
+    chance = random.Random(f"deaths {seed}")
+    roads = bad(seed)
+    async with introduced(seed, Roads()) as (town, alpha, beta):
+        keeper = asyncio.create_task(town.keep_alive(300))
+        town.roads = roads
+        town._fate = lambda _unit: (
+            chance.choice(["before", "after"]) if chance.random() < 0.06 else None
+        )
+        both = [
+            Wanderer(deal, random.Random(f"{deal.me} {seed}"), patience=16)
+            for deal in (alpha, beta)
+        ]
+        until_ms = now_ms() + HOUR_MS
+        await asyncio.gather(*(one.wander(until_ms) for one in both))
+        town._fate = None
+        roads.calm = True
+        await later(20_000)
+        await end(keeper)
+        assert alpha.conversation == beta.conversation
+        assert alpha.state == "CLOSED"
+        await audit(town, alpha.id)
+        return town.deaths
+
+
+@pytest.mark.parametrize("seed", range(2_000, 2_030))
+def test_a_node_that_dies_again_and_again_changes_nothing_either(seed: int) -> None:
+    assert simulate(wander_among_deaths(seed)) >= 0
+
+
+def test_they_do_die() -> None:
+    assert sum(simulate(wander_among_deaths(seed)) for seed in range(2_000, 2_008)) > 5
+
+
 def test_they_do_collide() -> None:
     """What the tests above are for happens in them, again and again."""
     said: Counter[str] = sum((simulate(wander(seed, calm(seed))) for seed in range(16)), Counter())
