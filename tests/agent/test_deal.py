@@ -12,7 +12,7 @@ from tests.agent.session import agreed, commit, committed, seen, session
 from tests.simulation.clock import later, simulated
 from treaty.agent import OvertakenError
 from treaty.agent.copy import VerifiedCopy
-from treaty.agent.terms import commit_body, escrow_within
+from treaty.agent.terms import commit_body
 from treaty.dialects.asp.messages import Close
 from treaty.errors import Refused
 from treaty.wire.money import Money
@@ -206,18 +206,3 @@ async def test_a_commit_holds_the_accepted_terms_the_total_and_both_duties() -> 
         assert duties["provider"]["deadline"] == "2026-03-07T15:00:00.000Z"
         await commit(alpha)
         assert alpha.state == "AGREEING"
-
-
-@pytest.mark.parametrize(
-    ("escrow", "within"),
-    [
-        ({"amount": "180.00", "currency": "USD", "releaseCondition": "x"}, True),
-        ({"amount": "180.01", "currency": "USD"}, False),
-        ({"amount": "180.00", "currency": "EUR"}, False),
-        ({"amount": 180, "currency": "USD"}, False),
-        ("180.00", False),
-        (None, False),
-    ],
-)
-def test_an_escrow_is_exactly_the_total(escrow: Any, within: bool) -> None:
-    assert escrow_within({"escrow": escrow}, Money(18_000, "USD")) is within

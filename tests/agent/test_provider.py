@@ -91,7 +91,9 @@ async def test_functions_may_wait_or_not() -> None:
 async def test_without_a_policy_everything_is_accepted() -> None:
     async with visit(Service()) as (_, deal):
         await deal.propose({"anything": "goes"})
-        await deal.until(lambda now: now.agreed is not None)
+        now = await deal.until(lambda now: now.agreed is not None)
+
+        assert [one.state for one in now.proposals.values()] == ["accepted"]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +352,7 @@ async def test_bids_end_with_the_proposal_in_question() -> None:
         proposals = list(deal.conversation.proposals.values())
 
         history = [(one.side, one.price) for one in bids(deal, TermsShape())]
-        assert history == [("own", Decimal("3.5")), ("other", Decimal("4"))]
+        assert history == [("own", Decimal("3.5")), ("other", Decimal(4))]
         first = bids(deal, TermsShape(), until=proposals[0])
         assert [one.side for one in first] == ["own"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from treaty.dialects.asp.conversation import Proposal
@@ -55,12 +54,3 @@ def _duty(party: str, action: str, deadline_ms: int, method: str) -> dict[str, J
         "deadline": format_instant(deadline_ms),
         "verificationMethod": method,
     }
-
-
-def escrow_within(commit: Mapping[str, Json], total: Money) -> bool:
-    """Tell whether a COMMIT's escrow is exactly the total both agreed to."""
-    escrow = commit.get("escrow")
-    if not isinstance(escrow, dict):
-        return False
-    stated = {"amount": escrow.get("amount"), "currency": escrow.get("currency")}
-    return stated == money_to_json(total)
