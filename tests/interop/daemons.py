@@ -47,6 +47,7 @@ class Daemon:
 
     url: str
     http: httpx.Client
+    pid: int = 0
 
     def post(self, tx_id: str, body: Any, *, chain: object = CHAIN) -> httpx.Response:
         """Post to the channel of a transaction; bytes as they are, anything else as JSON."""
@@ -114,7 +115,9 @@ def actp_serve(agirails: Path, policy: Path) -> Iterator[Daemon]:
 
 @contextmanager
 def _client(url: str) -> Iterator[Daemon]:
-    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+    # A connection each: the peer drops one over which it failed.
+    once = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=url, trust_env=False, timeout=20, limits=once) as client:
         yield Daemon(url, client)
 
 
