@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -19,7 +20,7 @@ from treaty.agent.quote_terms import Outcome, Terms
 from treaty.agent.quotes import Ask, Done, QuoteBuyer, Send
 from treaty.dialects.actp.choices import NONCE_CONFLICT
 from treaty.dialects.actp.messages import Message
-from treaty.errors import Refused, TreatyError, UnavailableError
+from treaty.errors import Refused, SignatureError, UnavailableError, WireError
 
 RENUMBERED_MAX: Final = 4
 """How often one negotiation may be told that its nonce was taken."""
@@ -58,14 +59,22 @@ class Peer(Protocol):
         """Send a counter-offer."""
 
 
+class Left(Protocol):
+    """A verified message that was left at a relay."""
+
+    @property
+    def message(self) -> Message:
+        """What was left."""
+
+
 class Line(Protocol):
-    """A relay, as ``http.relay_client`` reaches it, for one negotiation."""
+    """A relay, as ``http.relay_client`` reaches it."""
 
     async def post(self, tx_id: str, raw: bytes) -> None:
         """Leave an envelope."""
 
-    async def fetch(self, tx_id: str) -> list[Message]:
-        """What is new, each verified; the cursor moves on."""
+    async def poll_transaction(self, tx_id: str, told: Callable[[Left], Awaitable[None]]) -> int:
+        """Hear what is new, each once, and how many that were; moves on behind what was told."""
 
     async def pause(self) -> None:
         """Wait until it is time to look again."""
@@ -144,18 +153,10 @@ async def negotiate_by_relay(buyer: QuoteBuyer, line: Line, terms: Terms) -> Out
         if isinstance(step, Send) and step.raw not in posted:
             await line.post(terms.tx_id, step.raw)
             posted.add(step.raw)
-        moved = False
-        for message in await line.fetch(terms.tx_id):
-            moved = await _taken(buyer, message) or moved
-        if not moved:
+        if not await line.poll_transaction(terms.tx_id, partial(_take, buyer)):
             await line.pause()
 
 
-async def _taken(buyer: QuoteBuyer, message: Message) -> bool:
-    try:
-        await buyer.take(message)
-    except UnavailableError:
-        raise
-    except TreatyError:
-        return False
-    return True
+async def _take(buyer: QuoteBuyer, left: Left) -> None:
+    with suppress(WireError, SignatureError, Refused):
+        await buyer.take(left.message)

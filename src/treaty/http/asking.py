@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope
 
 from treaty.engine.node import Node
+from treaty.engine.relay import Relay
 from treaty.errors import Refused, WireError, shown
 from treaty.http.limits import Settings, Ticket, read_body
 from treaty.http.media import JSON, MESSAGE
@@ -39,6 +40,8 @@ class Service:
     node: Node
     settings: Settings
     streams: Streams = field(default_factory=Streams)
+    relay: Relay | None = None
+    """Only where one is hosted (ACTP 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)

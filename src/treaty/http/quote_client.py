@@ -151,6 +151,7 @@ async def fetch(
     *,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    bytes_max: int = ANSWER_BYTES_MAX,
 ) -> tuple[int, bytes]:
     """One request and its whole answer within bounds. Raises ``UnavailableError``."""
     request = http.build_request(method, url, content=body, headers=dict(headers or {}))
@@ -160,8 +161,8 @@ async def fetch(
         try:
             async for chunk in response.aiter_raw():
                 answer += chunk
-                if len(answer) > ANSWER_BYTES_MAX:
-                    raise UnavailableError(f"{url} answers with more than {ANSWER_BYTES_MAX} bytes")
+                if len(answer) > bytes_max:
+                    raise UnavailableError(f"{url} answers with more than {bytes_max} bytes")
         finally:
             await response.aclose()
     except httpx.HTTPError as error:

@@ -19,8 +19,16 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treaty.engine.node import Node
+from treaty.engine.relay import Relay
 from treaty.errors import Refused, TreatyError, UnavailableError
-from treaty.http import routes_actp, routes_asp, routes_ledger, routes_node, routes_trust
+from treaty.http import (
+    routes_actp,
+    routes_asp,
+    routes_ledger,
+    routes_node,
+    routes_relay,
+    routes_trust,
+)
 from treaty.http.asking import Ask, Service
 from treaty.http.connection import ABORT, guarded
 from treaty.http.limits import SLOW, Gate, Settings, Ticket
@@ -35,14 +43,16 @@ STOP_S: Final = 10
 class App:
     """A node over HTTP, as an ASGI application."""
 
-    def __init__(self, node: Node, settings: Settings) -> None:
+    def __init__(self, node: Node, settings: Settings, relay: Relay | None = None) -> None:
         self.settings = settings
         self.gate = Gate(settings)
-        self._service = Service(node, settings)
+        self._service = Service(node, settings, relay=relay)
         # A provider's front and health come before those of every node.
         quotes = (routes_actp.ROUTES,) if node.quotes is not None else ()
+        relays = (routes_relay.ROUTES,) if relay is not None else ()
         self._router = Router(
             *quotes,
+            *relays,
             routes_asp.ROUTES,
             routes_ledger.ROUTES,
             routes_trust.ROUTES,
@@ -112,9 +122,9 @@ def _too_slow(ticket: Ticket) -> TreatyError:
     return UnavailableError("the node did not come to an answer in time")
 
 
-def make_app(node: Node, *, settings: Settings | None = None) -> App:
-    """The ASGI application for a node that was started."""
-    return App(node, settings or Settings())
+def make_app(node: Node, *, settings: Settings | None = None, relay: Relay | None = None) -> App:
+    """The ASGI application for a node, and maybe a relay, that were started."""
+    return App(node, settings or Settings(), relay)
 
 
 def listen(host: str, port: int) -> socket.socket:
