@@ -85,9 +85,10 @@ class Inboxes:
         body = {**notice.body, "atMs": at_ms}
         if notice.kind == "invitation":
             inviter = str(notice.body.get("from"))
-            body["newcomer"] = self._standing(inviter).provisional
+            newcomer = self._standing(inviter).provisional
+            body["newcomer"] = newcomer
             waiting = [one for one in inbox.waiting.values() if one.expires_ms > at_ms]
-            _check_room(waiting, inviter, newcomer=body["newcomer"])
+            _check_room(waiting, inviter, newcomer=newcomer)
         transaction.append(stream, notice.kind, canonical(body), raw)
 
 
