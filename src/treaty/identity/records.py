@@ -104,12 +104,13 @@ def _parts(
     if not isinstance(integrity, dict):
         raise WireError(f"a {kind} has an object `integrity`")
     tag, signature = integrity.get("hash"), integrity.get("signature")
-    key_id = integrity.get("keyId")
+    stated = integrity.get("keyId")
     if not (isinstance(tag, str) and isinstance(signature, str)):
         raise WireError(f"the {kind}'s `integrity` has the texts `hash` and `signature`")
     members = integrity.keys()
     if not (members == _MEMBERS or (kind == "card" and members == _CARD_MEMBERS)):
         raise WireError(f"the {kind}'s `integrity` has exactly `hash`, `signature`, `keyId`")
-    if "keyId" in integrity and not isinstance(key_id, str):
+    if "keyId" in integrity and not isinstance(stated, str):
         raise WireError(f"the {kind}'s `keyId` is a text")
+    key_id = stated if isinstance(stated, str) else None
     return {name: v for name, v in record.items() if name not in unsigned}, tag, signature, key_id
