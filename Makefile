@@ -15,7 +15,7 @@ DEV := .venv/.treaty-dev
 # Options for the program behind a target: make demo ARGS="--json", make test ARGS="-k ledger"
 ARGS ?=
 
-.PHONY: help demo test check static fix bench licences sdk-ts clean moved
+.PHONY: help demo test check static fix bench fuzz licences sdk-ts clean moved
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -43,6 +43,9 @@ fix: $(DEV) ## Format, and mend what the linter can mend
 
 bench: $(RUNTIME) ## Measure, each figure beside its floor of the same run
 	@$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(RUNTIME) ## Send 100,000 hostile requests to a quote channel and count what it answers
+	@PYTHONPATH=src $(BIN)/python -m fuzz $(ARGS)
 
 licences: $(RUNTIME) ## List the licences of everything the package needs at run time
 	@$(BIN)/python tools/licences.py

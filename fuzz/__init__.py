@@ -1,0 +1,1 @@
+"""Bodies nobody would send, for the parts that strangers reach: ``make fuzz``."""
