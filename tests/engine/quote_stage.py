@@ -20,7 +20,8 @@ from treaty.engine.desk import Desk
 from treaty.engine.outbox import Outbox
 from treaty.engine.ports import Store
 from treaty.engine.quote_dialect import ChainTransaction
-from treaty.engine.quotes import TASK, Quotes, Selling, Told
+from treaty.engine.quote_timers import TASK
+from treaty.engine.quotes import Quotes, Selling, Told
 from treaty.identity.secp256k1 import EvmSigner
 from treaty.store.memory import MemoryStore
 from treaty.wire.digest import sha256

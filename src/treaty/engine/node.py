@@ -18,7 +18,7 @@ from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.outbox import Outbox
 from treaty.engine.ports import Store, Task, Unit
-from treaty.engine.quotes import TASK as QUOTE_TASK
+from treaty.engine.quote_timers import TASK as QUOTE_TASK
 from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
 from treaty.engine.registry import Registry

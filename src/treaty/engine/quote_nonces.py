@@ -36,9 +36,9 @@ class SeenNonces:
         value = heard.hash.encode("ascii")
         return Nonce(scope, str(heard.nonce), at_ms + KEPT_MS, value)
 
-    async def refusal(self, heard: Heard, chain_id: int, refusal: Refused) -> Refused:
+    async def refusal(self, heard: Heard | None, chain_id: int, refusal: Refused) -> Refused:
         """The refusal to be told: a used nonce goes before whatever else is wrong."""
-        if heard.nonce is None:
+        if heard is None or heard.nonce is None:
             return refusal
         _, tx_id = self._dialect.place_of(heard.message)
         scope = self._scope(heard, chain_id, tx_id)

@@ -20,13 +20,12 @@ Read next: ``channels`` for the streams, ``quote_reading`` for what the parties 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 from treaty.engine.channels import (
-    EXPIRED,
     STREAM,
     Channel,
     Known,
@@ -38,18 +37,16 @@ from treaty.engine.channels import (
 )
 from treaty.engine.desk import Desk
 from treaty.engine.issued import Issued
-from treaty.engine.places import Places
 from treaty.engine.ports import Task
 from treaty.engine.quote_dialect import ChainTransaction, ChainView, Decider, Heard, QuoteDialect
 from treaty.engine.quote_nonces import SeenNonces
 from treaty.engine.quote_reading import QuoteReaders
+from treaty.engine.quote_timers import OpenQuotes
 from treaty.engine.transaction import Transaction
 from treaty.errors import Refused
-from treaty.wire import fields
-from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.canonical import Json
 from treaty.wire.digest import sha256
 
-TASK: Final = "quote"
 MESSAGES_MAX: Final = 64
 """Messages that are heard in one negotiation."""
 CHANGED_MAX: Final = 4
@@ -98,7 +95,7 @@ class _Arrival:
     transaction: ChainTransaction | None
     at_ms: int
     took: list[str] = field(default_factory=list)
-    """The place that was taken for it and is not durable yet."""
+    """The place that was taken for it; empty again as soon as that is durable."""
 
     @property
     def stream(self) -> str:
@@ -115,28 +112,20 @@ class Quotes:
         self._desk = desk
         self._issued = Issued()
         self._seen = SeenNonces(desk.store, dialect)
-        self._places = Places(
-            most=dialect.max_active,
-            per_signer=dialect.signer_slots,
-            ttl_ms=dialect.session_ttl_ms,
-        )
+        self._open = OpenQuotes(desk, dialect)
         desk.register(STREAM, channel_kind(dialect))
 
     @property
     def active(self) -> int:
         """How many negotiations are open now."""
-        return self._places.taken(self._desk.clock())
+        return self._open.active
 
     async def start(self) -> None:
         """Load the nonces given so far and the negotiations that are open."""
         for chain_id in self.dialect.chain_ids:
             for reply_type in self.dialect.reply_types:
                 await self._issued.load(self._desk.store, self._scope(chain_id, reply_type))
-        after = ""
-        while tasks := await self._desk.store.tasks(TASK, 1_000, after):
-            for task in sorted(tasks, key=lambda one: one.due_ms):
-                self._places.take(task.id, *_read_task(task))
-            after = tasks[-1].id
+        await self._open.load()
 
     async def counter(self, raw: bytes, chain_id: int, tx_id: str) -> Told:
         """Answer a counter-offer that was posted to the address of a transaction.
@@ -145,6 +134,8 @@ class Quotes:
         has changed.
         """
         digest = sha256(raw).hex()
+        if self.selling.view is None and self.selling.decider is None:
+            return await self._at_once(raw, digest, chain_id, tx_id)
         stored = await self._stored(digest, chain_id, tx_id)
         if stored is not None:
             return stored
@@ -182,7 +173,7 @@ class Quotes:
 
     async def expire(self, task: Task) -> None:
         """End a negotiation whose time is over; the outbox calls this."""
-        await self._desk.transact((task.id,), partial(self._expire, task.id))
+        await self._open.expire(task)
 
     async def _stored(self, digest: str, chain_id: int, tx_id: str) -> Told | None:
         """The answer to these very bytes, if they came before."""
@@ -212,6 +203,41 @@ class Quotes:
             return await self._ask(decider, arrival)
         except Refused as refusal:
             raise await self._seen.refusal(heard, chain_id, refusal) from None
+
+    async def _at_once(self, raw: bytes, digest: str, chain_id: int, tx_id: str) -> Told:
+        """The same where nobody else is asked: one decision from the digest to the reply.
+
+        The stream is then loaded once; that is a read less for whatever is new.
+        """
+        arrivals: list[_Arrival] = []
+
+        def hear(transaction: Transaction) -> Known | dict[str, Json]:
+            channel: Channel = transaction.state(channel_stream(chain_id, tx_id))
+            known = channel.by_digest(digest)
+            if known is not None:
+                return known
+            message = self.dialect.read_counter(raw, bare=False)
+            at_ms = transaction.now_ms
+            heard = self.dialect.verify_counter(message, chain_id, tx_id, at_ms)
+            arrivals.append(_Arrival(heard, raw, digest, chain_id, tx_id, None, at_ms))
+            return self._hear_counter(arrivals[-1], transaction)
+
+        try:
+            told = await self._desk.transact((channel_stream(chain_id, tx_id),), hear)
+        except Refused as refusal:
+            heard = arrivals[-1].heard if arrivals else None
+            raise await self._seen.refusal(heard, chain_id, refusal) from None
+        finally:
+            self._give_back(arrivals)
+        if isinstance(told, Known):
+            return await self._repeat(told, chain_id, tx_id)
+        return Told(told, False, chain_id, tx_id)
+
+    def _give_back(self, arrivals: Sequence[_Arrival]) -> None:
+        """Give back the places that were taken and did not become durable."""
+        for arrival in arrivals:
+            for name in arrival.took:
+                self._open.give(name)
 
     async def _look_up(self, chain_id: int, tx_id: str) -> ChainTransaction | None:
         view = self.selling.view
@@ -245,9 +271,7 @@ class Quotes:
         try:
             told = await self._desk.transact((arrival.stream,), partial(hear, arrival))
         finally:
-            # Empty again when the decision is durable; else nothing was written.
-            for name in arrival.took:
-                self._places.give(name)
+            self._give_back((arrival,))
         if isinstance(told, Known):
             return await self._repeat(told, arrival.chain_id, arrival.tx_id)
         return Told(told, False, arrival.chain_id, arrival.tx_id)
@@ -294,7 +318,9 @@ class Quotes:
         self, transaction: Transaction, channel: Channel, arrival: _Arrival, decision: Any
     ) -> dict[str, Json]:
         heard, stream, dialect = arrival.heard, arrival.stream, self.dialect
-        self._take_place(transaction, channel, arrival)
+        if self._open.take(stream, channel.state, heard.signer, arrival.at_ms):
+            arrival.took.append(stream)
+            transaction.afterwards(arrival.took.clear)
         reply_type = dialect.reply_type(decision)
         nonce = None
         if reply_type is not None:
@@ -316,60 +342,8 @@ class Quotes:
         consumed = self._seen.consumed(heard, arrival.chain_id, arrival.tx_id, arrival.at_ms)
         if consumed is not None:
             transaction.consume(consumed)
-        self._follow(transaction, stream, channel.state)
+        self._open.follow(transaction, stream, channel.state)
         return record
-
-    def _take_place(self, transaction: Transaction, channel: Channel, arrival: _Arrival) -> None:
-        stream, at_ms = arrival.stream, arrival.at_ms
-        if self.dialect.is_open(channel.state) or self._places.holds(stream):
-            return
-        wait_ms = self._places.wait_ms(arrival.heard.signer, at_ms)
-        if wait_ms:
-            reason = self.dialect.negotiations_full
-            raise Refused("no place is free", reason, data={"retryAfterMs": wait_ms})
-        self._places.take(stream, arrival.heard.signer, at_ms)
-        arrival.took.append(stream)
-        transaction.afterwards(arrival.took.clear)
-
-    def _follow(self, transaction: Transaction, stream: str, before: Any) -> None:
-        """Keep the timer of an open negotiation; forget one that has ended."""
-        dialect = self.dialect
-        after = transaction.state(stream).state
-        was_open = dialect.is_open(before)
-        if dialect.is_open(after):
-            if not was_open:
-                transaction.put_task(self._task(stream, after))
-            return
-        if was_open:
-            transaction.drop_task(stream)
-        transaction.afterwards(partial(self._end, stream))
-
-    def _task(self, stream: str, state: Any) -> Task:
-        opened_ms = self.dialect.opened_ms(state)
-        payload: dict[str, Json] = {"signer": self.dialect.consumer(state), "openedMs": opened_ms}
-        due_ms = opened_ms + self.dialect.session_ttl_ms
-        return Task(stream, TASK, due_ms, canonical(payload))
-
-    def _end(self, stream: str) -> None:
-        self._places.give(stream)
-        self._desk.forget(stream)
-
-    def _expire(self, stream: str, transaction: Transaction) -> None:
-        channel: Channel = transaction.state(stream)
-        state = channel.state
-        if not self.dialect.is_open(state):
-            transaction.drop_task(stream)
-            transaction.afterwards(partial(self._end, stream))
-            return
-        task = self._task(stream, state)
-        if transaction.now_ms < task.due_ms:
-            transaction.put_task(task)
-            return
-        record: dict[str, Json] = {"at": transaction.now_ms}
-        body = write_record(record, None)
-        transaction.append(stream, EXPIRED, body, None, Written(record, None, None))
-        transaction.drop_task(stream)
-        transaction.afterwards(partial(self._end, stream))
 
     def _scope(self, chain_id: int, message_type: str) -> str:
         kernel = self.dialect.kernel(chain_id)
@@ -378,9 +352,3 @@ class Quotes:
 
 class _MovedError(Exception):
     """The negotiation moved while a decider thought about it."""
-
-
-def _read_task(task: Task) -> tuple[str, int]:
-    payload = read_json(task.payload)
-    assert isinstance(payload, dict)
-    return fields.text(payload, "signer"), fields.integer(payload, "openedMs")

@@ -49,6 +49,7 @@ from treaty.dialects.actp.negotiation import (
     DECLINED_ENTRY,
     REQUEST_ENTRY,
     Negotiation,
+    Said,
     fold,
 )
 from treaty.dialects.actp.offers import read_counter
@@ -104,10 +105,16 @@ class ACTP:
     signer: DigestSigner
     contracts: ContractAccounts | None = None
     _limits: Limits = field(init=False)
+    _accepts: CounterAcceptBuilder = field(init=False)
+    _quotes: QuoteBuilder = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the policy's limits."""
-        object.__setattr__(self, "_limits", Limits(self.policy.max_counter_ttl_s))
+        """Take the policy's limits and make the builders."""
+        limits = Limits(self.policy.max_counter_ttl_s)
+        tools = (self.chains, self.signer, self.contracts, limits)
+        object.__setattr__(self, "_limits", limits)
+        object.__setattr__(self, "_accepts", CounterAcceptBuilder(*tools))
+        object.__setattr__(self, "_quotes", QuoteBuilder(*tools))
 
     tag = TAG
     reply_types = (ACCEPT_TYPE, QUOTE_TYPE)
@@ -279,34 +286,43 @@ class ACTP:
         record: dict[str, Json] = {"at": at_ms}
         if not state.is_known:
             record |= answering.opening(message, heard.signer)
-        reply = self._sign(state, message, decision, nonce, at_ms)
+        reply = self._sign(state, heard, decision, nonce, at_ms)
         envelope: Json = None
         if reply is not None:
             envelope = {"type": reply.type, "message": codec.document_of(reply)}
         record["reply"] = envelope
         if isinstance(decision, QuoteDecision):
-            return Answer(DECLINED_ENTRY if reply is None else REQUEST_ENTRY, record, reply)
+            kind = DECLINED_ENTRY if reply is None else REQUEST_ENTRY
+            return Answer(kind, record, Said(reply))
         record["verdict"] = answering.verdict_json(decision)
         if isinstance(reply, CounterAccept) and isinstance(message, CounterOffer):
             record["expiresAt"] = message.expires_at
-        return Answer(COUNTER_ENTRY, record, reply)
+        return Answer(COUNTER_ENTRY, record, Said(reply, decision))
 
     def _sign(
         self,
         state: Negotiation,
-        message: CounterOffer | QuoteRequest,
+        heard: Heard,
         decision: Verdict | QuoteDecision,
         nonce: int | None,
         at_ms: int,
     ) -> PriceQuote | CounterAccept | None:
+        message = heard.message
         if nonce is None:
             return None
         if isinstance(message, CounterOffer) and _is_acceptance(decision):
-            accepts = CounterAcceptBuilder(self.chains, self.signer, self.contracts, self._limits)
-            return accepts.answer(message, nonce=nonce, at_ms=at_ms)
-        quotes = QuoteBuilder(self.chains, self.signer, self.contracts, self._limits)
+            return self._accepts.build(
+                tx_id=message.tx_id,
+                provider=message.provider,
+                consumer=message.consumer,
+                accepted_amount=message.units,
+                in_reply_to=heard.hash,
+                chain_id=message.chain_id,
+                nonce=nonce,
+                at_ms=at_ms,
+            )
         figures = answering.figures(self.policy, state, message, decision, at_ms)
-        return answering.quote(quotes, message, figures, nonce=nonce, at_ms=at_ms)
+        return answering.quote(self._quotes, message, figures, nonce=nonce, at_ms=at_ms)
 
     # The state.
 

@@ -32,7 +32,7 @@ from treaty.dialects.actp.machine import (
     UNQUOTED,
     WALK,
 )
-from treaty.dialects.actp.messages import CounterAccept, PriceQuote
+from treaty.dialects.actp.messages import CounterAccept, CounterOffer, PriceQuote
 from treaty.wire import fields
 from treaty.wire.canonical import Json
 
@@ -76,18 +76,26 @@ class Negotiation:
         return self.is_known and not self.position.is_final and self.session.state not in TERMINAL
 
 
-def fold(state: Negotiation, kind: str, record: Mapping[str, Json], parsed: Any) -> Negotiation:
-    """Fold one entry. ``parsed`` is the reply as a message; None reads it from the record."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a record holds besides its figures, as values: the reply, and the verdict if any."""
+
+    reply: PriceQuote | CounterAccept | None
+    verdict: Verdict | None = None
+
+
+def fold(state: Negotiation, kind: str, record: Mapping[str, Json], said: Any) -> Negotiation:
+    """Fold one entry. ``said`` is a ``Said``; None reads it from the record."""
     if kind == EXPIRED_ENTRY:
         session = move(RULES, state.session, EXPIRE, _CLOCK, party="clock")
         return replace(state, session=session)
     opened = state if state.is_known else _opened(record)
-    reply = _reply(record) if parsed is None else parsed
+    said = said if isinstance(said, Said) else _read_said(record)
     if kind == DECLINED_ENTRY:
         return replace(opened, session=_moved(opened.session, _PROVIDER, WALK))
     if kind == REQUEST_ENTRY:
-        return _quoted(opened, reply)
-    return _countered(opened, record, reply)
+        return _quoted(opened, said.reply)
+    return _countered(opened, record, said)
 
 
 def _opened(record: Mapping[str, Json]) -> Negotiation:
@@ -101,7 +109,8 @@ def _opened(record: Mapping[str, Json]) -> Negotiation:
     )
 
 
-def _quoted(state: Negotiation, quote: PriceQuote) -> Negotiation:
+def _quoted(state: Negotiation, quote: object) -> Negotiation:
+    assert isinstance(quote, PriceQuote)
     return replace(
         state,
         session=_moved(state.session, _PROVIDER, QUOTE),
@@ -111,20 +120,22 @@ def _quoted(state: Negotiation, quote: PriceQuote) -> Negotiation:
     )
 
 
-def _countered(
-    state: Negotiation, record: Mapping[str, Json], reply: PriceQuote | CounterAccept | None
-) -> Negotiation:
-    verdict = _verdict(record, reply)
-    act = _act(reply)
-    session = _moved(_moved(state.session, _OPENING, COUNTER), _PROVIDER, act)
+def _countered(state: Negotiation, record: Mapping[str, Json], said: Said) -> Negotiation:
+    reply, verdict = said.reply, said.verdict
+    assert verdict is not None
+    session = _moved(_moved(state.session, _OPENING, COUNTER), _PROVIDER, _act(reply))
     position = advance(state.position, verdict)
-    after = replace(state, session=session, position=position)
     if isinstance(reply, PriceQuote):
-        return replace(after, last_quote=reply)
-    if isinstance(reply, CounterAccept):
-        until_s = fields.integer(record, "expiresAt")
-        return replace(after, agreed_units=reply.units, agreed_until_s=until_s)
-    return after
+        return replace(state, session=session, position=position, last_quote=reply)
+    if reply is None:
+        return replace(state, session=session, position=position)
+    return replace(
+        state,
+        session=session,
+        position=position,
+        agreed_units=reply.units,
+        agreed_until_s=fields.integer(record, "expiresAt"),
+    )
 
 
 def _act(reply: PriceQuote | CounterAccept | None) -> str:
@@ -137,17 +148,20 @@ def _moved(session: Session, standing: frozenset[str], act: str) -> Session:
     return move(RULES, session, act, standing, party="")
 
 
-def _verdict(record: Mapping[str, Json], reply: object) -> Verdict:
-    verdict = fields.obj(record, "verdict")
-    units = fields.text_or(verdict, "recommended_amount")
-    return Verdict(
-        Action(fields.text(verdict, "action")),
-        Words(fields.text(verdict, "reason")),
-        None if units is None else int(units),
-        has_reply=reply is not None,
-    )
-
-
-def _reply(record: Mapping[str, Json]) -> Any:
+def _read_said(record: Mapping[str, Json]) -> Said:
     envelope = fields.obj_or(record, "reply")
-    return None if envelope is None else decode_envelope(envelope)
+    reply = None if envelope is None else decode_envelope(envelope)
+    assert not isinstance(reply, CounterOffer)
+    verdict = fields.obj_or(record, "verdict")
+    if verdict is None:
+        return Said(reply)
+    units = fields.text_or(verdict, "recommended_amount")
+    return Said(
+        reply,
+        Verdict(
+            Action(fields.text(verdict, "action")),
+            Words(fields.text(verdict, "reason")),
+            None if units is None else int(units),
+            has_reply=reply is not None,
+        ),
+    )
