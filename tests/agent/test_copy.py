@@ -10,7 +10,7 @@ import pytest
 
 from tests.agent.local import ALPHA, BASE_URL, BETA, Town, log_item, signer_of
 from tests.agent.scene import market, strike
-from tests.engine.speaker import bound, introduced, people
+from tests.engine.speaker import bound, introduced, people, proposal_of
 from tests.simulation.clock import later, simulate, simulated
 from treaty.agent.copy import HostLiesError, Known, VerifiedCopy
 from treaty.agent.ports import LogItem
@@ -282,15 +282,26 @@ def test_a_timer_that_is_not_due_is_not_taken() -> None:
         copy_of(ITEMS[: FACTS[0]]).absorb(early)
 
 
-def test_a_move_that_was_not_lawful_is_not_taken() -> None:
-    """Beta's own signature under what the table does not allow, receipted by the host."""
+@pytest.mark.parametrize(
+    ("performative", "body", "code"),
+    [
+        ("ACCEPT", {"referenceId": "inv"}, "transition_invalid"),
+        ("PROPOSE", proposal_of("inv"), "duplicate"),
+        ("CLOSE", {"reason": "because", "outcome": {}}, "malformed"),
+        ("CLOSE", {"reason": "cancelled", "outcome": {"messageCount": 77}}, "hash_mismatch"),
+    ],
+)
+def test_a_move_that_was_not_lawful_is_not_taken(
+    performative: str, body: dict[str, Any], code: str
+) -> None:
+    """Beta's own signature under what the rules do not allow, receipted by the host."""
 
     async def unlawful() -> tuple[list[LogItem], LogItem]:
         async with Town() as town:
             alpha, beta = await people(town)
             session = await introduced(alpha, beta)
             items = [log_item(entry) for entry in await town.log_of(session)]
-            raw = await beta.write(session, "ACCEPT", {"referenceId": "inv"})
+            raw = await beta.write(session, performative, body)
             sent: Any = read_json(raw)
             receipt = {
                 **{k: v for k, v in items[-1].record.items() if k != "integrity"},
@@ -298,7 +309,7 @@ def test_a_move_that_was_not_lawful_is_not_taken() -> None:
                 "previousEntry": entry_hash(items[-1].record),
                 "hash": sent["integrity"]["hash"],
                 "previousHash": sent["integrity"]["previousHash"],
-                "performative": "ACCEPT",
+                "performative": performative,
                 "rawDigest": sha256_tag(raw),
             }
             return items, LogItem(5, seal("receipt", receipt, NODE_KEY), raw)
@@ -309,7 +320,7 @@ def test_a_move_that_was_not_lawful_is_not_taken() -> None:
         copy.absorb(one)
     with pytest.raises(Refused) as caught:
         copy.absorb(item)
-    assert caught.value.code == "transition_invalid"
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(

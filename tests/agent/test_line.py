@@ -176,6 +176,31 @@ async def test_an_own_message_whose_answer_was_lost_for_good_is_found_in_the_log
 
 
 @simulated
+async def test_what_was_said_and_lost_is_not_said_again_unasked() -> None:
+    """A report on the work may be said at any time, but the copy shows that it was said."""
+    async with session() as (_, alpha, beta):
+        await committed(alpha, beta)
+        await beta.accept()
+        await beta.leave()
+        client: Any = beta.line._client
+        send = client.send
+
+        async def losing(name: str, raw: bytes) -> Any:
+            await send(name, raw)
+            raise UnavailableError("the answer was lost")
+
+        client.send = losing
+        with pytest.raises(UnavailableError):
+            await beta.progress("half", 50)
+        client.send = send
+        with pytest.raises(OvertakenError):
+            await beta.progress("half", 50)
+
+        said = [one.performative.value for one in beta.messages]
+        assert said[-2:] == ["ACCEPT", "INFORM"]
+
+
+@simulated
 async def test_a_sender_that_is_too_fast_waits_and_goes_on() -> None:
     async with session() as (town, alpha, _beta):
         began_ms = now_ms()

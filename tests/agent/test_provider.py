@@ -31,6 +31,7 @@ from treaty.agent.provider import commitment_problem
 from treaty.agent.service import bids
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.messages import Reject as RejectBody
+from treaty.engine.ports import Task, Unit
 from treaty.errors import Refused
 from treaty.wire.canonical import Json
 from treaty.wire.money import Money
@@ -307,6 +308,23 @@ async def test_a_session_that_is_over_is_not_taken_up_again() -> None:
 
         assert beta.client.asked == asked  # type: ignore[attr-defined]
         assert town.complaints == []
+
+
+@simulated
+async def test_a_session_found_to_be_over_needs_no_more_attending() -> None:
+    """It ended just before the provider was stopped, which had no time to note it."""
+    async with market() as (town, alpha, beta):
+        deal = await strike(alpha)
+        await later(1_000)
+        await beta.copies.flush()
+        task = Task(f"session/{deal.id}", "session", 0, deal.id.encode())
+        await town.store_of(BETA).commit(Unit(put_tasks=(task,)))
+        assert await beta.copies.unfinished() == [deal.id]
+        serving = asyncio.create_task(serve(beta, beta_service()))
+        await later(1_000)
+        await end(serving)
+
+        assert await beta.copies.unfinished() == []
 
 
 @simulated

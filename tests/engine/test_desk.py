@@ -380,6 +380,61 @@ def test_the_last_word_about_a_task_stands(steps: tuple[str, ...], left: int | N
     check()
 
 
+async def put_timer(desk: Desk, due_ms: int | None) -> None:
+    """Set the one timer, or drop it."""
+
+    def decide(transaction: Transaction) -> None:
+        if due_ms is None:
+            transaction.drop_task("t")
+        else:
+            transaction.put_timer(Task("t", "timer", due_ms, b""))
+
+    await desk.transact((), decide)
+
+
+@simulated
+async def test_a_timer_that_only_moves_later_is_not_written_again() -> None:
+    store = Slow()
+    desk = desk_on(store)
+    soon_ms = now_ms() + 1_000
+    for due_ms in (soon_ms, soon_ms, soon_ms + 500):
+        await put_timer(desk, due_ms)
+    assert (store.commits, await store.next_due_ms()) == (1, soon_ms)
+
+    await put_timer(desk, soon_ms - 500)
+    assert await store.next_due_ms() == soon_ms - 500
+    await later(600)
+    await put_timer(desk, soon_ms + 500)
+    assert await store.next_due_ms() == soon_ms + 500, "the one that was there is over"
+
+
+@simulated
+async def test_a_dropped_timer_is_written_again() -> None:
+    store = Slow()
+    desk = desk_on(store)
+    due_ms = now_ms() + 1_000
+    for one in (due_ms, None, due_ms):
+        await put_timer(desk, one)
+
+    assert await store.next_due_ms() == due_ms
+
+
+@simulated
+async def test_after_a_commit_of_unknown_fate_a_timer_is_written_again() -> None:
+    """The drop was kept although it failed; a timer believed to be there would be lost."""
+    store = Slow()
+    desk = desk_on(store)
+    due_ms = now_ms() + 1_000
+    await put_timer(desk, due_ms)
+    store.failing, store.keeps_and_fails = UnavailableError("no answer"), True
+    with pytest.raises(UnavailableError):
+        await put_timer(desk, None)
+    store.failing = None
+    await put_timer(desk, due_ms)
+
+    assert await store.next_due_ms() == due_ms
+
+
 @simulated
 async def test_a_watch_is_woken_by_its_stream_alone_and_once_for_many() -> None:
     desk = desk_on(MemoryStore())

@@ -53,6 +53,17 @@ async def test_a_proof_is_good_for_one_question_across_a_restart() -> None:
 
 
 @simulated
+async def test_a_proof_that_is_still_fresh_is_still_known() -> None:
+    async with Town() as town:
+        token = proof()
+        await town.at_home().readers.check(token, method="GET", url=URL)
+        await later(50_000)
+        with pytest.raises(Refused) as caught:
+            await town.at_home().readers.check(token, method="GET", url=URL)
+        assert caught.value.code == "proof_replayed"
+
+
+@simulated
 async def test_of_many_at_once_one_is_answered() -> None:
     async with Town() as town:
         token = proof()

@@ -13,10 +13,12 @@ from tests.simulation.clock import later, now_ms, simulated
 from treaty.dialects.asp.choices import SIGNING_PREFIX
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
+from treaty.engine.ports import Unit
 from treaty.engine.registry import _prices
-from treaty.errors import Refused, SignatureError, TreatyError, WireError
+from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError, WireError
 from treaty.identity.cards import key_hash, make_card, make_rotation, open_card, open_listing
 from treaty.identity.envelopes import open_envelope
+from treaty.store.memory import MemoryStore
 from treaty.wire.canonical import Json, canonical
 
 DAY = 86_400_000
@@ -179,6 +181,27 @@ async def test_a_registration_whose_caller_gave_up_is_in_the_directory() -> None
 
         stored = await town.inner.last(f"card/{ALPHA}")
         assert (town.at_home().registry.find(ALPHA) is not None) == bool(stored)
+
+
+@simulated
+async def test_a_card_that_could_not_be_stored_is_not_in_the_directory() -> None:
+    class Failing(MemoryStore):
+        failing = False
+
+        async def commit(self, unit: Unit) -> None:
+            if self.failing:
+                raise UnavailableError("no disk")
+            await super().commit(unit)
+
+    store = Failing()
+    async with Town(store=store) as town:
+        store.failing = True
+        with pytest.raises(UnavailableError):
+            await Speaker(town, "alpha", ALPHA).register()
+        store.failing = False
+
+        assert town.at_home().registry.find(ALPHA) is None
+        assert town.at_home().trust.view(ALPHA)["score"] == 20
 
 
 @simulated

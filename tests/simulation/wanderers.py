@@ -88,13 +88,20 @@ class Wanderer:
         return {}
 
     @property
+    def _is_final(self) -> bool:
+        """After the other's final offer there is only yes, no, or goodbye (B9)."""
+        proposals = self.deal.conversation.proposals.values()
+        return any(
+            one.final and one.state == "open" and one.author != self.deal.me for one in proposals
+        )
+
+    @property
     def _tired(self) -> bool:
         return self.said.total() + self.overtaken >= self.patience
 
     def _converse(self) -> dict[str, tuple[float, Move]]:
         deal = self.deal
-        proposal = deal.open_proposal()
-        is_final = proposal is not None and proposal.final
+        proposal, is_final = deal.open_proposal(), self._is_final
         moves: dict[str, tuple[float, Move]] = {}
         if not is_final:
             moves["propose"] = (3, lambda: deal.propose(self._terms()))
@@ -118,17 +125,21 @@ class Wanderer:
         deal, commitment = self.deal, self.deal.commitment()
         assert commitment is not None
         mine = deal.conversation.side(commitment.author) == deal.me
-        moves: dict[str, tuple[float, Move]] = {"observe": (1, self._observe)}
-        if mine:
+        moves: dict[str, tuple[float, Move]] = {}
+        if not self._is_final:
+            moves["observe"] = (1, self._observe)
+        if mine and not self._is_final:
             moves["withdraw"] = (0.5, lambda: deal.withdraw(commitment.id))
-        else:
+        if not mine:
             moves["accept"] = (4, deal.accept)
             moves["reject"] = (1, lambda: deal.reject("no"))
         return moves
 
     def _execute(self) -> dict[str, tuple[float, Move]]:
         deal = self.deal
-        moves: dict[str, tuple[float, Move]] = {"observe": (1, self._observe)}
+        moves: dict[str, tuple[float, Move]] = {}
+        if not self._is_final:
+            moves["observe"] = (1, self._observe)
         live = deal.conversation.live
         if any(has_pending(one, deal.me) for one in live[:1]):
             moves["progress"] = (1, lambda: deal.progress("work", 50))
@@ -137,7 +148,7 @@ class Wanderer:
             moves["confirm"] = (1, deal.confirm)
         if not self._tired and len(deal.conversation.commitments) < 3:
             proposal = deal.open_proposal()
-            if proposal is None or not proposal.final:
+            if not self._is_final:
                 moves["propose"] = (1, lambda: deal.propose(self._terms()))
             if proposal is not None:
                 moves["accept"] = (1, deal.accept)
