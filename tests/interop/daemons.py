@@ -47,7 +47,7 @@ class Daemon:
 
     url: str
     http: httpx.Client
-    pid: int = 0
+    process: subprocess.Popen[str]
 
     def post(self, tx_id: str, body: Any, *, chain: object = CHAIN) -> httpx.Response:
         """Post to the channel of a transaction; bytes as they are, anything else as JSON."""
@@ -93,10 +93,10 @@ def treaty_serve(policy: Path, *options: str) -> Iterator[Daemon]:
     source = str(Path(__file__).parents[2] / "src")
     environment = {"PYTHONPATH": source, "TREATY_EVM_KEY": PROVIDER_SECRET}
     with (
-        _running(command, environment, "listening") as line,
-        _client(json.loads(line)["url"]) as it,
+        _running(command, environment, "listening") as (process, line),
+        _client(json.loads(line)["url"], process) as daemon,
     ):
-        yield it
+        yield daemon
 
 
 @contextmanager
@@ -109,21 +109,23 @@ def actp_serve(agirails: Path, policy: Path) -> Iterator[Daemon]:
     command += ["--host", "127.0.0.1", "--port", port]
     # It listens when its server says so, and not before.
     started = _running(command, {"PYTHONUNBUFFERED": "1"}, "Uvicorn running on")
-    with started, _client(f"http://127.0.0.1:{port}") as daemon:
+    with started as (process, _), _client(f"http://127.0.0.1:{port}", process) as daemon:
         yield daemon
 
 
 @contextmanager
-def _client(url: str) -> Iterator[Daemon]:
+def _client(url: str, process: subprocess.Popen[str]) -> Iterator[Daemon]:
     # A connection each: the peer drops one over which it failed.
     once = httpx.Limits(max_keepalive_connections=0)
     with httpx.Client(base_url=url, trust_env=False, timeout=20, limits=once) as client:
-        yield Daemon(url, client)
+        yield Daemon(url, client, process)
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], until: str) -> Iterator[str]:
-    """Run a process; yields the line that says ``until``, and reads away whatever follows."""
+def _running(
+    command: list[str], environment: dict[str, str], until: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a process; yields it with the line that says ``until``, and reads away the rest."""
     process = subprocess.Popen(
         command,
         env={**os.environ, **environment},
@@ -139,7 +141,7 @@ def _running(command: list[str], environment: dict[str, str], until: str) -> Ite
                 seen.append(line)
                 assert line, f"{command} ended: {seen}"
             threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield line
+            yield process, line
         finally:
             process.terminate()
             try:
