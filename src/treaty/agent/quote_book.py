@@ -37,6 +37,7 @@ from treaty.wire.canonical import Json, canonical
 
 DECLINED: Final = "the provider declined the counter"
 OPENING: Final = "the opening offer"
+BY_HAND: Final = "chosen by the buyer's owner"
 RENUMBERED: Final = "the nonce was taken"
 
 ENDINGS: Final = {Move.WALK: Status.WALKED, Move.CANCEL: Status.CANCELLED}
@@ -74,8 +75,10 @@ class Book:
         figures: QuoteFigures,
         proposed: object,
         transaction: Transaction,
+        *,
+        holds: bool = False,
     ) -> None:
-        """Decide on a verified quote."""
+        """Decide on a verified quote; one that is held is kept, and decided on later."""
         stream, now_ms = kept.bought_stream(key), transaction.now_ms
         journal: Journal = transaction.state(stream)
         if figures.quote_hash in journal.seen or journal.end is not None:
@@ -90,6 +93,8 @@ class Book:
         if out_of_frame(journal.state, figures, now_ms) is None:
             body = canonical({"atMs": now_ms})
             transaction.append(stream, kept.QUOTE, body, encode(quote))
+            if holds:
+                return
         self._do(transaction, key, move, figures.quote_hash)
 
     def agree(self, key: str, accept: CounterAccept, transaction: Transaction) -> None:
@@ -105,6 +110,23 @@ class Book:
             return
         transaction.append(stream, kept.ACCEPT, canonical({"atMs": now_ms}), encode(accept))
         self._do(transaction, key, move, message_hash(accept))
+
+    def choose(self, key: str, proposed: BuyerMove | None, transaction: Transaction) -> None:
+        """Decide on the quote that stands, as proposed or by the policy.
+
+        Raises ``Refused``: ``policy_violation`` for what the limits do not allow,
+        ``transition_invalid`` when no quote waits for a decision.
+        """
+        now_ms = transaction.now_ms
+        journal: Journal = transaction.state(kept.bought_stream(key))
+        if not journal.is_undecided or journal.quote is None:
+            raise Refused("no quote waits for a decision", "transition_invalid")
+        figures, state = figures_of(journal.quote), replace(journal.state, quote_hash=None)
+        room = budget.room(transaction.state(BUDGET_STREAM), self.policy.daily_units, key, now_ms)
+        move = judge_move(self.policy, state, figures, now_ms, room_units=room, proposed=proposed)
+        if proposed is not None and move.move is not proposed.move:
+            raise Refused(f"the policy does not allow it: {move.reason}", "policy_violation")
+        self._do(transaction, key, move, figures.quote_hash, None if proposed is None else BY_HAND)
 
     def decline(self, key: str, transaction: Transaction) -> None:
         """Let the quote before our counter-offer stand again, and take or leave it."""

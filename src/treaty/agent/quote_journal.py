@@ -95,6 +95,12 @@ class Journal:
         return self.end is None and self.state.counter_hash is not None
 
     @property
+    def is_undecided(self) -> bool:
+        """True while a quote stands that nothing was decided on."""
+        is_quiet = self.end is None and self.promise is None and not self.waits
+        return is_quiet and self.quote is not None
+
+    @property
     def accepted(self) -> PriceQuote | CounterAccept | None:
         """What was agreed."""
         if self.end is None or self.end.status is not Status.AGREED:

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 from treaty.agent.quote_journal import Journal
 from treaty.agent.quote_terms import Outcome, Terms
-from treaty.agent.quotes import Ask, Done, QuoteBuyer, Send
+from treaty.agent.quotes import Ask, Choose, Done, QuoteBuyer, Send, Wait
 from treaty.dialects.actp.choices import NONCE_CONFLICT
 from treaty.dialects.actp.messages import Message
 from treaty.errors import Refused, SignatureError, UnavailableError, WireError
@@ -90,7 +90,6 @@ async def negotiate(
     ``UnavailableError``; the negotiation then stands where it stood.
     """
     await buyer.begin(terms)
-    renumbered = 0
     while True:
         step = await buyer.next(terms.key)
         match step:
@@ -100,23 +99,48 @@ async def negotiate(
                 quote = await _patiently(partial(peer.ask, step.raw), tries)
                 await buyer.take(quote)
             case Send():
-                try:
-                    await _exchange(buyer, peer, terms, step, tries)
-                except Refused as refusal:
-                    renumbered += 1
-                    if refusal.code != NONCE_CONFLICT.code or renumbered > RENUMBERED_MAX:
-                        raise
-                    await buyer.renumber(terms.key, refusal.data.get("next_nonce"))
-            case _:
+                await exchange(buyer, peer, terms, step, tries)
+            case Choose():
+                await buyer.choose(terms.key)
+            case Wait():
                 raise UnavailableError(NOT_AN_ANSWER)
 
 
-async def _exchange(buyer: QuoteBuyer, peer: Peer, terms: Terms, step: Send, tries: int) -> Journal:
-    """Send the counter-offer that waits, and hand over what came back for it."""
+async def exchange(
+    buyer: QuoteBuyer,
+    peer: Peer,
+    terms: Terms,
+    step: Send,
+    tries: int = TRIES_MAX,
+    *,
+    holds: bool = False,
+) -> Journal:
+    """Send the counter-offer that waits, and hand over what came back for it.
+
+    A nonce that the provider knows as used is replaced. With ``holds`` a new quote is kept and
+    not decided on. Raises as ``negotiate`` does.
+    """
+    for _ in range(RENUMBERED_MAX):
+        try:
+            return await _exchanged(buyer, peer, terms, step, tries, holds=holds)
+        except Refused as refusal:
+            if refusal.code != NONCE_CONFLICT.code:
+                raise
+            await buyer.renumber(terms.key, refusal.data.get("next_nonce"))
+        again = await buyer.next(terms.key)
+        if not isinstance(again, Send):
+            break
+        step = again
+    raise UnavailableError("the provider refuses every nonce")
+
+
+async def _exchanged(
+    buyer: QuoteBuyer, peer: Peer, terms: Terms, step: Send, tries: int, *, holds: bool
+) -> Journal:
     chain_id, tx_id = terms.chain_id, terms.tx_id
     reply = await _patiently(partial(peer.counter, chain_id, tx_id, step.raw), tries)
     if reply.reply is not None:
-        journal = await buyer.take(reply.reply)
+        journal = await buyer.take(reply.reply, holds=holds)
         if journal.waits and journal.counter == step.counter:
             raise UnavailableError(NOT_AN_ANSWER)
         return journal
@@ -150,6 +174,9 @@ async def negotiate_by_relay(buyer: QuoteBuyer, line: Line, terms: Terms) -> Out
         step = await buyer.next(terms.key, asks=False)
         if isinstance(step, Done):
             return step.outcome
+        if isinstance(step, Choose):
+            await buyer.choose(terms.key)
+            continue
         if isinstance(step, Send) and step.raw not in posted:
             await line.post(terms.tx_id, step.raw)
             posted.add(step.raw)

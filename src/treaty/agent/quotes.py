@@ -32,6 +32,7 @@ from treaty.dialects.actp.bindings import check_parties
 from treaty.dialects.actp.builders import CounterOfferBuilder, build_request
 from treaty.dialects.actp.buying import (
     BuyerHookContext,
+    BuyerMove,
     BuyerPolicy,
     QuoteFigures,
     decide_on_quote,
@@ -86,13 +87,20 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """A quote stands and nothing was decided on it: ``choose``."""
+
+    quote: PriceQuote
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """It is over."""
 
     outcome: Outcome
 
 
-Step = Ask | Send | Wait | Done
+Step = Ask | Send | Wait | Choose | Done
 
 
 class QuoteBuyer:
@@ -177,10 +185,23 @@ class QuoteBuyer:
             return Send(encode(journal.counter), journal.counter)
         if journal.quote is None and asks:
             return Ask(await self._request(key, terms))
+        if journal.quote is not None:
+            return Choose(journal.quote)
         return Wait(terms.deadline_s * 1_000)
 
-    async def take(self, message: Message) -> Journal:
+    async def choose(self, key: str, proposed: BuyerMove | None = None) -> Journal:
+        """Decide on the quote that stands: as proposed, within the limits, or by the policy.
+
+        Raises ``Refused`` (``policy_violation``, ``transition_invalid``).
+        """
+        await self._begun(key)
+        await self._transact(key, partial(self._book.choose, key, proposed))
+        return await self.journal(key)
+
+    async def take(self, message: Message, *, holds: bool = False) -> Journal:
         """Take what a provider sent, verify it, and decide; ``next`` says what follows.
+
+        With ``holds`` a quote is kept and decided on by ``choose``.
 
         Raises ``Refused``, ``SignatureError``, ``WireError``; then nothing has changed.
         """
@@ -188,7 +209,7 @@ class QuoteBuyer:
         journal = await self._begun(key)
         match message:
             case PriceQuote():
-                await self._take_quote(key, journal, message)
+                await self._take_quote(key, journal, message, holds=holds)
             case CounterAccept():
                 await self._take_accept(key, journal, message)
             case CounterOffer():
@@ -253,7 +274,9 @@ class QuoteBuyer:
         await self._transact(key, lambda tx: tx.append(stream, kept.ASKED, body, raw))
         return raw
 
-    async def _take_quote(self, key: str, journal: Journal, quote: PriceQuote) -> None:
+    async def _take_quote(
+        self, key: str, journal: Journal, quote: PriceQuote, *, holds: bool
+    ) -> None:
         now_ms, place = self.clock(), _place(journal)
         verify_quote(quote, self.chains, at_ms=now_ms, place=place, contracts=self._contracts)
         quoted_by = did_account(quote.provider, quote.chain_id)
@@ -261,8 +284,10 @@ class QuoteBuyer:
         provider = journal.state.provider or quoted_by
         check_parties(quote, consumer=self.account, provider=provider)
         figures = figures_of(quote)
-        proposed = await self._ask_hook(key, journal, figures)
-        await self._transact(key, partial(self._book.decide, key, quote, figures, proposed))
+        proposed = None if holds else await self._ask_hook(key, journal, figures)
+        await self._transact(
+            key, partial(self._book.decide, key, quote, figures, proposed, holds=holds)
+        )
 
     async def _ask_hook(self, key: str, journal: Journal, quote: QuoteFigures) -> object:
         if self._hook is None or quote.quote_hash in journal.seen:

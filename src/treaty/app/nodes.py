@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from treaty.app.agents import connect
 from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
 from treaty.app.quotes import QuotePlan, open_selling
+from treaty.app.relays import RelayPlan, listening, open_host
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
@@ -51,6 +52,7 @@ class NodePlan:
     public_url: str | None = None
     quotes: QuotePlan | None = None
     """With a policy the node sells as well (ACTP)."""
+    relays: RelayPlan = field(default_factory=RelayPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,12 @@ async def serve(
     working = asyncio.create_task(opened.node.run(), name="node")
     # A node that no longer does what falls due must not go on taking messages.
     working.add_done_callback(lambda _: stop.set())
-    app = make_app(opened.node, settings=settings)
-    settle_memory()
     try:
-        await serve_http(app, opened.socket, stop, on_ready=lambda: on_ready(opened))
+        relay = await open_host(plan.relays, opened.store)
+        app = make_app(opened.node, settings=settings, relay=relay)
+        settle_memory()
+        async with listening(plan.relays, opened.node, opened.store, complain):
+            await serve_http(app, opened.socket, stop, on_ready=lambda: on_ready(opened))
     finally:
         working.cancel()
         with suppress(asyncio.CancelledError):

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "session": ("treaty.cli.session:session", "List and show sessions."),
     "trust": ("treaty.cli.trust:trust", "Show trust scores, and attest as an operator."),
     "ledger": ("treaty.cli.ledger:ledger", "Show accounts; move money in and out."),
+    "quote": ("treaty.cli.quote:quote", "Buy over a quote channel: ask, counter, accept."),
     "learn": ("treaty.cli.learn:learn", "Show what an agent has learnt, privately."),
     "export": ("treaty.cli.export:export", "Write a session as a deal file."),
     "roots": ("treaty.cli.roots:roots", "Export a node's keys, to verify deals with."),

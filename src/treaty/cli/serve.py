@@ -15,6 +15,8 @@ from treaty.cli.options import FILE, agent_uri, json_option, node_address
 from treaty.cli.serve_quotes import (
     quote_members,
     quote_plan,
+    relay_options,
+    relay_plan,
     selling_options,
     show_quotes,
 )
@@ -82,6 +84,7 @@ def rate(value: str) -> int:
     help="Requests a minute of one address; without it 600, and no limit on loopback.",
 )
 @selling_options
+@relay_options
 @json_option
 def serve(
     host: str,
@@ -96,6 +99,9 @@ def serve(
     mock: bool,
     chains: tuple[tuple[int, str], ...],
     evm_key: Path | None,
+    relay_serve: bool,
+    relay_open: bool,
+    relay: str | None,
     as_json: bool,
 ) -> None:
     """Run a node: registry, sessions, clearing and trust in one process.
@@ -115,8 +121,11 @@ def serve(
     from treaty.errors import UnavailableError
     from treaty.http.limits import Settings
 
-    quotes = quote_plan(policy, mock=mock, chains=chains, evm_key=evm_key)
-    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url, quotes)
+    quotes = quote_plan(policy, mock=mock, chains=chains, evm_key=evm_key, relays=relay_serve)
+    relays = relay_plan(
+        quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
+    )
+    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url, quotes, relays)
 
     def ready(opened: OpenNode) -> None:
         show = _tell_programs if as_json else _tell_people

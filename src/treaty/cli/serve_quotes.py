@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from treaty.cli.options import FILE, FILE_READ
+from treaty.cli.options import FILE, FILE_READ, node_address
 
 if TYPE_CHECKING:
     from treaty.app import QuotePlan
+    from treaty.app.relays import RelayPlan
     from treaty.dialects.actp.dialect import ACTP
     from treaty.engine.node import Node
     from treaty.wire.canonical import Json
@@ -65,22 +66,72 @@ def selling_options(function: F) -> F:
     return function
 
 
+def relay_options(function: F) -> F:
+    """``--relay-serve``, ``--relay-open``, ``--relay``."""
+    options = (
+        click.option(
+            "--relay-serve",
+            is_flag=True,
+            help="Host a relay of the quote channel, for parties without a port.",
+        ),
+        click.option(
+            "--relay-open",
+            is_flag=True,
+            help="With --relay-serve: unsigned reads, as the peer's. Such a relay is not private.",
+        ),
+        click.option(
+            "--relay",
+            type=node_address,
+            metavar="URL",
+            help="With --policy: also answer what is left at this relay.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def relay_plan(
+    quotes: QuotePlan | None,
+    *,
+    serves: bool,
+    is_open: bool,
+    url: str | None,
+    mock: bool,
+    chains: tuple[tuple[int, str], ...],
+) -> RelayPlan:
+    """What was told about relays; the chains are those of the quote channel."""
+    from treaty.app.relays import RelayPlan
+    from treaty.dialects.actp.chains import BASE_SEPOLIA, KNOWN_KERNELS, MOCK, Chains
+
+    if is_open and not serves:
+        raise click.UsageError("--relay-open needs --relay-serve")
+    if url is not None and quotes is None:
+        raise click.UsageError("--relay needs --policy FILE")
+    if not serves:
+        return RelayPlan(url=url)
+    known = {BASE_SEPOLIA: KNOWN_KERNELS[BASE_SEPOLIA]}
+    hosted = MOCK if mock else Chains(dict(chains) or known)
+    return RelayPlan(hosted, is_open, url)
+
+
 def quote_plan(
     policy: Path | None,
     *,
     mock: bool,
     chains: tuple[tuple[int, str], ...],
     evm_key: Path | None,
+    relays: bool = False,
 ) -> QuotePlan | None:
-    """What was told about selling; None without a policy."""
+    """What was told about selling; None without a policy. A relay needs chains alone."""
     from treaty import app
 
-    if policy is None:
-        if mock or chains or evm_key is not None:
-            raise click.UsageError("--mock, --chain and --evm-key need --policy FILE")
-        return None
     if mock and chains:
         raise click.UsageError("--mock is a chain of its own; leave out --chain")
+    if policy is None:
+        if evm_key is not None or ((mock or chains) and not relays):
+            raise click.UsageError("--mock, --chain and --evm-key need --policy FILE")
+        return None
     if len(dict(chains)) < len(chains):
         raise click.UsageError("--chain gives a chain twice")
     return app.QuotePlan(policy, mock, dict(chains), evm_key)
