@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("wire", "identity", "actp", "store", "verify", "http", "deal", "memory")
+BENCHES = ("wire", "identity", "actp", "store", "verify", "http", "quotes", "deal", "memory")
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -255,15 +256,14 @@ def beside_peers(runs: dict[str, Run]) -> None:
             provider = EvmSigner(secrets.token_bytes(32)).address
             post_all(url, signed_counters(50, provider), 1)
             for connections in (1, CONNECTIONS):
-                run = best(
-                    2,
-                    lambda n=connections: post_all(
-                        url, signed_counters(PEER_COUNTERS, provider), n
-                    ),
-                )
+                run = best(2, partial(_fresh_run, url, provider, connections))
                 show(f"agirails {label}, {connections}", run)
                 key = f"fresh, {connections} connection{'s' if connections > 1 else ''}"
                 print(f"    ours beside it             {runs[key].rate / run.rate:8.1f} x")
+
+
+def _fresh_run(url: str, provider: str, connections: int) -> Run:
+    return post_all(url, signed_counters(PEER_COUNTERS, provider), connections)
 
 
 def show(label: str, run: Run) -> None:
