@@ -17,7 +17,19 @@ import pytest
 from tests.house.reading import DOCS, PACKAGE, ROOT, SRC, TESTS, report, table_rows
 
 ASP = DOCS / "spec" / "asp.md"
-ASP_DECISIONS = [f"B{number}" for number in range(1, 24)]
+ACTP = DOCS / "spec" / "actp.md"
+DECISIONS = {
+    ASP: [f"B{number}" for number in range(1, 24)],
+    ACTP: [
+        *(f"9.{number}" for number in range(1, 10)),
+        *(f"4.4.{number}" for number in range(1, 12)),
+        # The peer's weaknesses, and the attacks on it that do not need a kernel.
+        *(f"W{number}" for number in range(1, 22)),
+        *(f"A{number}" for number in (*range(1, 21), *range(35, 39))),
+    ],
+}
+"""What each page must have a row for."""
+DECISION = re.compile(r"B\d+|9\.\d+|4\.4\.\d+|[WA]\d+")
 
 
 def rows_of(page: Path) -> list[tuple[int, list[str]]]:
@@ -25,7 +37,7 @@ def rows_of(page: Path) -> list[tuple[int, list[str]]]:
     if not page.exists():
         pytest.skip(f"{page.relative_to(ROOT)} is not written yet")
     rows = table_rows(page.read_text(encoding="utf-8"))
-    return [(line, cells) for line, cells in rows if re.match(r"\**B\d+", cells[0])]
+    return [(line, cells) for line, cells in rows if DECISION.match(cells[0].lstrip("*"))]
 
 
 def broken_links(code: str, test: str) -> list[str]:
@@ -70,19 +82,21 @@ def _defined_in(body: list[ast.stmt], prefix: str) -> set[str]:
     return found
 
 
-def test_every_row_of_the_asp_map_leads_somewhere() -> None:
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_every_row_of_the_map_leads_somewhere(page: Path) -> None:
     found = [
-        f"{ASP.relative_to(ROOT)}:{line} {broken}"
-        for line, cells in rows_of(ASP)
+        f"{page.relative_to(ROOT)}:{line} {broken}"
+        for line, cells in rows_of(page)
         for broken in (broken_links(*cells[2:4]) if len(cells) == 4 else ["not four cells"])
     ]
 
     assert not found, report("The map names code and tests that exist.", found)
 
 
-def test_every_asp_decision_is_on_the_map() -> None:
-    mapped = {decision for _, cells in rows_of(ASP) for decision in re.findall(r"B\d+", cells[0])}
-    missing = [decision for decision in ASP_DECISIONS if decision not in mapped]
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_every_decision_is_on_the_map(page: Path) -> None:
+    mapped = {one for _, cells in rows_of(page) for one in DECISION.findall(cells[0])}
+    missing = [decision for decision in DECISIONS[page] if decision not in mapped]
 
     assert not missing, report("Each decision has a row, even one that is built later.", missing)
 
