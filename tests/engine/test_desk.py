@@ -11,6 +11,7 @@ import pytest
 
 from tests.simulation.clock import later, now_ms, simulated
 from treaty.engine import desk as desk_module
+from treaty.engine import states
 from treaty.engine.desk import TRIES_MAX, Desk, Kind, Transaction
 from treaty.engine.ports import Entry, Nonce, Store, Task, Unit
 from treaty.errors import Conflict, MisuseError, Refused, UnavailableError
@@ -492,14 +493,14 @@ async def test_a_closed_watch_is_forgotten() -> None:
 async def test_the_cache_is_bounded_and_spares_what_is_pinned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(desk_module, "STATES_CACHED_MAX", 4)
+    monkeypatch.setattr(states, "STATES_MAX", 4)
     desk = desk_on(MemoryStore())
     await desk.pin("list/pinned")
     await desk.transact(("list/pinned",), add("list/pinned", b"1"))
     for number in range(20):
         await desk.transact((f"list/{number}",), add(f"list/{number}", b"x"))
 
-    assert len(desk._cache) <= 5
+    assert len(desk._states) <= 5
     assert desk.peek("list/pinned") == (b"1",)
     assert await desk.state("list/0") == (b"x",), "what was dropped is folded again"
 
@@ -527,7 +528,7 @@ async def test_names_that_strangers_make_up_are_not_kept() -> None:
     for number in range(50):
         assert await desk.state(f"list/made-up-{number}") == ()
 
-    assert not desk._cache
+    assert not len(desk._states)
 
 
 @simulated

@@ -10,7 +10,7 @@ Laws:
 2. (stream, position) is the lock. A lost race against another process is ``Conflict``: the
    states are loaded afresh and the decision made again, a bounded number of times.
 3. Decisions on different streams share commits; the store groups them.
-4. Cached states are a fold of durable entries, bounded in number, and may be dropped any time.
+4. Cached states are a fold of durable entries, bounded (``states``), and dropped any time.
 5. Who stops waiting does not stop the commit: a stream stays locked until the store has said
    what became of it, so nobody decides on a state that is about to be overtaken.
 
@@ -26,13 +26,22 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from treaty.engine.ports import Store, Task
-from treaty.engine.transaction import Draw, Kind, Loaded, NeedsError, Transaction
+from treaty.engine.states import States
+from treaty.engine.transaction import (
+    Draw,
+    Kind,
+    Loaded,
+    NeedsError,
+    Transaction,
+    held_bytes,
+)
 from treaty.errors import Conflict, MisuseError, UnavailableError
 
 __all__ = ["Bell", "Desk", "Draw", "Kind", "Transaction", "Watch"]
 
 TRIES_MAX: Final = 8
-STATES_CACHED_MAX: Final = 4_096
+DUE_MAX: Final = 4_096
+"""Tasks whose due time is remembered."""
 READ_PAGE: Final = 1_000
 
 T = TypeVar("T")
@@ -50,8 +59,7 @@ class Desk:
         self.clock = clock
         self.entropy = entropy
         self._kinds: dict[str, Kind] = {}
-        self._cache: OrderedDict[str, Loaded] = OrderedDict()
-        self._pinned: dict[str, Any] = {}
+        self._states = States()
         self._locks: dict[str, deque[asyncio.Future[None]]] = {}
         """Stream -> who waits for its lock. A stream that is not here is not locked."""
         self._due: OrderedDict[str, int] = OrderedDict()
@@ -127,7 +135,7 @@ class Desk:
             self._forget(names)
             return
         for stream, loaded in transaction.results():
-            self._keep(stream, loaded)
+            self._states.keep(stream, loaded)
         self._schedule(transaction.tasks)
         transaction.finish()
         self._wake(stream for stream, _ in transaction.results())
@@ -139,7 +147,7 @@ class Desk:
             if task is not None:
                 self._due[name] = task.due_ms
                 self.on_task(task.due_ms)
-        while len(self._due) > STATES_CACHED_MAX:
+        while len(self._due) > DUE_MAX:
             self._due.popitem(last=False)
 
     def due_ms(self, task_id: str) -> int | None:
@@ -149,7 +157,7 @@ class Desk:
     def _forget(self, names: frozenset[str]) -> None:
         """Whether it was kept is not known, so nothing is believed, and readers look again."""
         for name in names:
-            self._cache.pop(name, None)
+            self._states.drop(name)
         self._due.clear()
         self._wake(names)
 
@@ -186,7 +194,7 @@ class Desk:
 
     async def state(self, stream: str) -> Any:
         """The committed state of a stream as of now, for reading."""
-        loaded = self._cache.get(stream)
+        loaded = self._states.get(stream)
         if loaded is None:
             # Under the lock, so that many readers fold a stream once, and none keeps a state
             # that a writer is about to overtake.
@@ -195,14 +203,11 @@ class Desk:
                 loaded = await self._load(stream)
             finally:
                 self._unlock(stream)
-        else:
-            self._cache.move_to_end(stream)
         return loaded.state
 
     async def _load(self, stream: str) -> Loaded:
-        loaded = self._cache.get(stream)
+        loaded = self._states.get(stream)
         if loaded is not None:
-            self._cache.move_to_end(stream)
             return loaded
         kind = self.kind(stream)
         loaded = Loaded(0, kind.empty(stream))
@@ -210,37 +215,26 @@ class Desk:
             for entry in page:
                 loaded.state = kind.fold(loaded.state, entry, None)
                 loaded.position = entry.position
+            loaded.held_bytes += held_bytes(kind, page)
             if len(page) < READ_PAGE:
                 break
         # What nobody has written to is not kept: strangers may ask for any name.
-        if loaded.position or stream in self._pinned:
-            self._keep(stream, loaded)
+        if loaded.position or self._states.is_pinned(stream):
+            self._states.keep(stream, loaded)
         return loaded
-
-    def _keep(self, stream: str, loaded: Loaded) -> None:
-        if stream in self._pinned:
-            self._pinned[stream] = loaded.state
-        self._cache[stream] = loaded
-        self._cache.move_to_end(stream)
-        while len(self._cache) > STATES_CACHED_MAX + len(self._pinned):
-            oldest = next(iter(self._cache))
-            if oldest in self._pinned:
-                self._cache.move_to_end(oldest)
-            else:
-                del self._cache[oldest]
 
     async def pin(self, stream: str) -> None:
         """Load a stream and keep its state for good, for ``peek``."""
-        self._pinned.setdefault(stream, None)
-        self._pinned[stream] = await self.state(stream)
+        self._states.pin(stream)
+        await self.state(stream)
 
     def peek(self, stream: str) -> Any:
         """The state of a pinned stream as this process knows it, without waiting."""
-        return self._pinned[stream]
+        return self._states.peek(stream)
 
     def forget(self, stream: str) -> None:
         """Drop a cached state that is not expected to be asked for again."""
-        self._cache.pop(stream, None)
+        self._states.drop(stream)
 
     def watch(self, stream: str) -> Watch:
         """Be woken when a stream grows; close the watch when done."""

@@ -67,7 +67,7 @@ def session_kind(dialect: SessionDialect) -> Kind:
         written = parsed if isinstance(parsed, Written) else _read(dialect, entry)
         return fold_session(dialect, hosted, entry, written)
 
-    return Kind(lambda _stream: Hosted(dialect.start()), fold)
+    return Kind(lambda _stream: Hosted(dialect.start()), fold, retains=True)
 
 
 def _read(dialect: SessionDialect, entry: Entry) -> Written:

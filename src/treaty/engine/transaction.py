@@ -29,6 +29,8 @@ class Kind:
 
     empty: Callable[[str], Any]
     fold: Fold
+    retains: bool = False
+    """True for a state that holds on to its entries, so that it weighs what they weigh."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Loaded:
 
     position: int
     state: Any
+    held_bytes: int = 0
+    """Size of the entries that the state holds on to."""
 
 
 class NeedsError(Exception):
@@ -158,4 +162,13 @@ class Transaction:
     def results(self) -> Iterable[tuple[str, Loaded]]:
         """The streams that moved, with their new position and state."""
         for stream, entries in self._new.items():
-            yield stream, Loaded(entries[-1].position, self._states[stream])
+            held = held_bytes(self._kinds(stream), entries)
+            loaded = self._loaded[stream].held_bytes + held
+            yield stream, Loaded(entries[-1].position, self._states[stream], loaded)
+
+
+def held_bytes(kind: Kind, entries: Iterable[Entry]) -> int:
+    """How much a state of this kind holds on to of these entries."""
+    if not kind.retains:
+        return 0
+    return sum(len(one.body) + len(one.raw or b"") for one in entries)
