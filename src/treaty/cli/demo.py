@@ -3,6 +3,7 @@
 A node (``treaty serve``), the provider Beta and the buyer Alpha are started as processes of
 their own and speak HTTP on loopback; this process only starts them, signs what an operator
 signs (Alpha's funds, Beta's attestation), shows what Alpha verified, and checks the deal file.
+Then a price is agreed over the quote channel, by two more processes (``demo_quotes``).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def examples_folder() -> Path:
 
 
 async def _demo(out: Path, as_json: bool, examples: Path) -> None:
+    from treaty.cli.demo_quotes import play
     from treaty.cli.demo_story import Story
 
     configs = [examples / f"{name}.toml" for name in ("alpha", "beta")]
@@ -67,13 +69,16 @@ async def _demo(out: Path, as_json: bool, examples: Path) -> None:
             provider = await stack.enter_async_context(
                 _party("provider", configs[1], url, out, Path(scratch))
             )
-            await _expect(provider, "ready")
+            await expect(provider, "ready")
             buyer = await stack.enter_async_context(
                 _party("buyer", configs[0], url, out, Path(scratch))
             )
             await story.play(_events(buyer), _events(provider))
             await story.take_roots(url)
-        story.finish()
+        quotes = await play(out, None, examples) if as_json else None
+        story.finish(quotes)
+        if not as_json:
+            await play(out, story.console, examples)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -86,8 +91,8 @@ async def _node(scratch: Path) -> AsyncIterator[Mapping[str, Any]]:
     """A node process on a free port; gives the line it prints when it listens."""
     db = str(scratch / "node.db")
     command = ["-m", "treaty.cli", "serve", "--port", "0", "--db", db, "--json"]
-    async with _process(command, scratch) as process:
-        yield await _expect(process, "listening")
+    async with process(command, scratch) as running:
+        yield await expect(running, "listening")
 
 
 @asynccontextmanager
@@ -95,14 +100,16 @@ async def _party(
     role: str, config: Path, url: str, out: Path, scratch: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     command = ["-m", "treaty.cli.demo_parties", role, str(config), url, str(out)]
-    async with _process(command, scratch / role) as process:
-        yield process
+    async with process(command, scratch / role) as running:
+        yield running
 
 
 @asynccontextmanager
-async def _process(arguments: list[str], home: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    arguments: list[str], home: Path, more: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run Python with these arguments; stopped at the end, by its own handle."""
-    environment = {**os.environ, "TREATY_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "TREATY_HOME": str(home), "PYTHONUNBUFFERED": "1", **(more or {})}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -135,9 +142,9 @@ async def _events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str
             yield event
 
 
-async def _expect(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+async def expect(running: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
     """Wait for one event, or say that the process ended without it."""
-    async for event in _events(process):
+    async for event in _events(running):
         if event.get("event") == name:
             return event
         if event.get("event") == "failed":

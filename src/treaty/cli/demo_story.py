@@ -30,8 +30,8 @@ class Story:
     def __init__(self, *, as_json: bool, out: Path) -> None:
         self._as_json = as_json
         self._out = out
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._screen = Screen(self._console)
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._screen = Screen(self.console)
         self._events: list[dict[str, Any]] = []
         self._deal: Path | None = None
         self._failure: str | None = None
@@ -88,25 +88,26 @@ class Story:
         path = self._out / "roots.json"
         path.write_text(json.dumps(roots, indent=1), encoding="utf-8")
 
-    def finish(self) -> None:
-        """Verify the deal file offline; the node is gone by now."""
+    def finish(self, quotes: Mapping[str, Json] | None = None) -> None:
+        """Verify the deal file offline; ``quotes`` tells programs of the demo's second part."""
         assert self._deal is not None
         deal = json.loads(self._deal.read_bytes())
         roots = json.loads((self._out / "roots.json").read_bytes())
         report = app.verify(deal, roots)
         if self._as_json:
-            click.echo(json.dumps(self._document(report), indent=1))
+            click.echo(json.dumps(self._document(report, quotes), indent=1))
         else:
             self._show(report)
         if not report.ok:
             raise SystemExit(1)
 
-    def _document(self, report: Report) -> dict[str, Json]:
+    def _document(self, report: Report, quotes: Mapping[str, Json] | None) -> dict[str, Json]:
         return {
             "deal": str(self._deal),
             "roots": str(self._out / "roots.json"),
             "events": list(self._events),
             "verification": report.to_json(),
+            "quotes": None if quotes is None else dict(quotes),
         }
 
     def _show(self, report: Report) -> None:
@@ -116,7 +117,7 @@ class Story:
             line = Text(f"      {mark} ", style=style)
             line.append(f"{claim.name:<11}", style="bold")
             line.append(f"{claim.verdict.value}: {claim.detail}")
-            self._console.print(line)
+            self.console.print(line)
         self._screen.say(
             f"\nThe deal is in {self._deal}. Check it yourself, or change a byte first:\n"
             f"  {_command()} verify {self._deal} --roots {self._out / 'roots.json'}"
