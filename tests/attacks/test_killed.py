@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.interop.daemons import BUYER, CHAIN, PROVIDER, did, policy_file, treaty_serve, tx
 from treaty.dialects.actp import codec
 from treaty.dialects.actp.builders import CounterOfferBuilder
 from treaty.dialects.actp.chains import MOCK
+
+pytestmark = pytest.mark.slow
 
 
 def offer(amount: int, nonce: int = 1) -> dict[str, Any]:

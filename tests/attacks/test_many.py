@@ -20,7 +20,7 @@ from treaty.dialects.actp.messages import CounterAccept, CounterOffer, PriceQuot
 from treaty.dialects.actp.negotiation import Negotiation
 from treaty.engine.channels import Channel
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 SIGNERS = [account(f"one of many {number}") for number in range(8)]
 KINDS = (Channel, Negotiation, CounterOffer, PriceQuote, CounterAccept)
 

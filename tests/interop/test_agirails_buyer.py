@@ -22,7 +22,8 @@ from tests.interop.daemons import (
 )
 from treaty.identity.secp256k1 import EvmSigner
 
-pytestmark = pytest.mark.timeout(300)  # The environment may have to be made first.
+# The environment may have to be made first.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 
 def counter(peer: Peer, tx_id: str, amount: int, **changes: Any) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from treaty.dialects.actp.typed import digest_of
 from treaty.errors import Refused, SignatureError
 from treaty.wire.canonical import read_json
 
-pytestmark = pytest.mark.timeout(300)  # The environment may have to be made first.
+# The environment may have to be made first.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 REAL = Chains(KNOWN_KERNELS)
 SAYINGS: list[dict[str, Any] | None] = [

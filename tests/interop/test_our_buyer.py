@@ -21,7 +21,7 @@ from treaty.errors import Refused, SignatureError
 from treaty.http.quote_client import QuoteClient, QuoteReply
 from treaty.store.memory import MemoryStore
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.anyio]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow, pytest.mark.anyio]
 
 POLICY = BuyerPolicy(
     ceiling_units=1_200_000,

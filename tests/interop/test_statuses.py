@@ -23,7 +23,8 @@ from treaty.dialects.actp.messages import CounterOffer
 from treaty.dialects.actp.typed import digest_of
 from treaty.identity.secp256k1 import EvmSigner
 
-pytestmark = pytest.mark.timeout(300)  # The environment may have to be made first.
+# The environment may have to be made first.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 NUMBERS = count(1)
 STRANGER = EvmSigner(b"\x33" * 32)
