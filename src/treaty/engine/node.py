@@ -76,6 +76,7 @@ class Node:
             uri=identity.uri,
             signer=identity.signer,
             standing=self.trust.standing,
+            recent_standing=self.trust.recent_standing,
             on_identity=self.trust.note_identity,
             trust_stream=LOG,
         )

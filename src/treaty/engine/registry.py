@@ -61,6 +61,7 @@ class Registry:
         uri: str,
         signer: Signer,
         standing: Callable[[str], Standing],
+        recent_standing: Callable[[str], Standing],
         on_identity: OnIdentity,
         trust_stream: str,
     ) -> None:
@@ -69,6 +70,7 @@ class Registry:
         self._uri = uri
         self._signer = signer
         self._standing = standing
+        self._recent_standing = recent_standing
         self._on_identity = on_identity
         self._trust_stream = trust_stream
         self._directory: dict[str, Card] = {}
@@ -169,9 +171,9 @@ class Registry:
         )
 
     def candidates(self) -> Iterable[Candidate]:
-        """Everybody listed, with today's score."""
+        """Everybody listed, with the score of this minute."""
         for card in self._directory.values():
-            standing = self._standing(card.candidate.uri)
+            standing = self._recent_standing(card.candidate.uri)
             yield Candidate(
                 uri=card.candidate.uri,
                 score=standing.score,

@@ -32,7 +32,7 @@ from treaty.core.trust import (
     score,
     stamped,
 )
-from treaty.core.trust_state import agent_state
+from treaty.core.trust_state import agent_state, organisation, organisation_state
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
 from treaty.engine.ports import Entry, Nonce, Task
@@ -48,6 +48,7 @@ from treaty.wire.money import money_from_json, number_to_json
 STREAM: Final = "trust"
 LOG: Final = "trust/log"
 PAGE_MAX: Final = 200
+RECENT_MS: Final = 60_000
 REPEATS_MS: Final = 86_400_000
 """How long a repeated report of an outcome is recognised; its task is gone at once."""
 RECORD_KINDS: Final = frozenset(("identity", "attestation", "endorsement", "violation", "outcome"))
@@ -64,6 +65,16 @@ class TrustLog:
     frontier: Frontier = field(default_factory=Frontier)
 
 
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """A standing that was computed a moment ago."""
+
+    mark: object
+    """What it was computed from, beside the time."""
+    at_ms: int
+    standing: Standing
+
+
 class TrustNode:
     """The trust log of one node."""
 
@@ -77,6 +88,7 @@ class TrustNode:
         self._operator_uri = operator_uri
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._grown = Frontier()
+        self._recent: dict[str, _Recent] = {}
         roots = Roots(clearings=frozenset((uri,)), attesters=frozenset((operator_uri,)))
         self.roots = roots
         desk.register(STREAM, Kind(lambda _stream: TrustLog(TrustState(roots=roots)), _fold))
@@ -93,6 +105,17 @@ class TrustNode:
         """Score, level and whether provisional, as the other rooms of the node ask for it."""
         now = self.score(agent)
         return Standing(now.score, now.level, now.provisional)
+
+    def recent_standing(self, agent: str) -> Standing:
+        """The standing as of the last minute, and of all that is in the log: for long lists."""
+        state, now_ms = self._log().state, self._desk.clock()
+        own, group = agent_state(state, agent), organisation(state, agent)
+        mark = (own, organisation_state(state, group))
+        known = self._recent.get(agent)
+        if known is None or known.mark != mark or not 0 <= now_ms - known.at_ms < RECENT_MS:
+            known = _Recent(mark, now_ms, self.standing(agent))
+            self._recent[agent] = known
+        return known.standing
 
     def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
         """What may be open between two parties now (B17)."""
