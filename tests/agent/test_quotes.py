@@ -21,7 +21,7 @@ from tests.dialects.actp.messages_made import (
 from treaty.agent.quote_export import export_quotes
 from treaty.agent.quote_loop import negotiate
 from treaty.agent.quote_terms import Opening, Status, Terms
-from treaty.agent.quotes import Ask, Done, QuoteBuyer, Send
+from treaty.agent.quotes import Ask, Choose, Done, QuoteBuyer, Send
 from treaty.dialects.actp.audit import verify
 from treaty.dialects.actp.builders import CounterAcceptBuilder, QuoteBuilder
 from treaty.dialects.actp.buying import BuyerMove, BuyerPolicy, BuyerStrategy, Move, Why
@@ -473,6 +473,42 @@ async def test_w18_a_provider_may_be_a_contract_where_a_chain_says_so() -> None:
         await asked(at, buyer)
         await buyer.take(by_contract)
         assert (await buyer.journal(at.terms().key)).state.provider == contract
+
+
+async def test_attack_13_a_chain_that_cannot_be_read_is_not_a_no() -> None:
+    async with market() as at:
+
+        def unreachable(*_question: Any) -> bool:
+            raise UnavailableError("no RPC")
+
+        buyer = at.buyer(contracts=unreachable)
+        await asked(at, buyer)
+        by_contract = replace(quote(at), provider=f"did:ethr:{CHAIN}:0x{'c0' * 20}")
+
+        with pytest.raises(UnavailableError):
+            await buyer.take(by_contract)
+
+        assert (await buyer.outcome(at.terms().key)).status is Status.OPEN
+
+
+async def test_a_quote_that_is_held_is_decided_on_when_it_is_said() -> None:
+    async with market() as at:
+        buyer, terms = at.buyer(), at.terms()
+        await asked(at, buyer)
+        await buyer.take(quote(at, 940_000), holds=True)
+        assert isinstance(await buyer.next(terms.key), Choose)
+
+        for units in (960_000, None):
+            beyond = BuyerMove(Move.COUNTER, Why.HOOK, units)
+            with pytest.raises(Refused) as refused:
+                await buyer.choose(terms.key, beyond)
+            assert refused.value.code == "policy_violation"
+        await buyer.choose(terms.key, BuyerMove(Move.ACCEPT, Why.HOOK))
+
+        assert (await buyer.outcome(terms.key)).units == 940_000
+        with pytest.raises(Refused) as refused:
+            await buyer.choose(terms.key)
+        assert refused.value.code == "transition_invalid"
 
 
 # It survives.

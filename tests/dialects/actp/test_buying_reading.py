@@ -82,6 +82,16 @@ def test_what_cannot_be_is_refused_with_its_line(raw: bytes, line: int, word: st
     assert word in refused.value.text
 
 
+@pytest.mark.parametrize("missing", ["max_unit_price_amount", "max_daily_spend_amount"])
+def test_attack_11_half_a_policy_is_no_policy(missing: str) -> None:
+    lines = [line for line in OURS.splitlines(keepends=True) if missing.encode() not in line]
+
+    with pytest.raises(PolicyError) as refused:
+        read_buyer_policy(b"".join(lines))
+
+    assert missing in refused.value.text
+
+
 def test_a_refusal_shows_no_private_figure() -> None:
     with pytest.raises(PolicyError) as refused:
         read_buyer_policy(OURS.replace(b"800_000", b"2_000_001"))
