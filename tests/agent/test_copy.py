@@ -275,6 +275,16 @@ def test_a_movement_that_nothing_ordered_is_not_taken(change: dict[str, Any]) ->
         copy_of(ITEMS[: FACTS[0]]).absorb(resealed(item, data={**data, **change}))
 
 
+@pytest.mark.parametrize("posted", ["0.00", "179.99", "180.01"])
+def test_a_host_that_pays_out_another_sum_is_found_out(posted: str) -> None:
+    item = ITEMS[FACTS[1]]
+    data: Any = item.record["data"]
+    assert data["posted"] == {"amount": "180.00", "currency": "USD"}
+    other = {**data, "posted": {"amount": posted, "currency": "USD"}}
+    with pytest.raises(TreatyError):
+        copy_of(ITEMS[: FACTS[1]]).absorb(resealed(item, data=other))
+
+
 def test_a_timer_that_is_not_due_is_not_taken() -> None:
     data = {"name": "idle", "due": "2026-03-07T14:00:00.000Z"}
     early = resealed(LogItem(FACTS[0] + 1, ITEMS[FACTS[0]].record, None), fact="timer", data=data)

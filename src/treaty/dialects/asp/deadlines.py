@@ -185,8 +185,9 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
         return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
     held = commitment.escrow.money
     posted = money_from_json(fact.data.get("posted"), held.asset)
-    if not 0 <= posted.units <= held.units:
-        raise WireError(f"posted {posted.units} of {held.units} units")
+    if posted.units != ordered.post_units:
+        # The host moves what was earned, and nothing else: every participant checks it.
+        raise WireError(f"posted {posted.units} units where {ordered.post_units} are due")
     return with_commitment(conversation, note_settled(commitment, posted.units))
 
 
