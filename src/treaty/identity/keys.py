@@ -15,6 +15,7 @@ Read next: ``records`` (signed objects), ``envelopes`` (signed messages), ``dpop
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol, TypeAlias
 
 from nacl.bindings import (
@@ -45,6 +46,10 @@ _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"
 # The curve P-256 (FIPS 186-5): y^2 = x^3 - 3x + b over the field of _P256_P elements.
 _P256_P: Final = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+
+
+KEYS_CACHED_MAX: Final = 4_096
+"""Keys whose point was found good: the same few come with every message of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +249,7 @@ def _coordinate(jwk: dict[str, Json], member: str) -> bytes:
     return raw
 
 
+@lru_cache(maxsize=KEYS_CACHED_MAX)
 def _ed25519_of(raw: bytes) -> PublicKey:
     if not crypto_core_ed25519_is_valid_point(raw):
         raise WireError("the key is not a canonical Ed25519 point of the prime-order group")
