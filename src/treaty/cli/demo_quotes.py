@@ -18,6 +18,7 @@ from rich.text import Text
 from treaty import app
 from treaty.cli.demo import examples_folder, expect, process
 from treaty.cli.quote_steps import usdc
+from treaty.cli.terminal import command
 from treaty.core.deal import Report
 from treaty.dialects.actp.chains import BASE_SEPOLIA
 from treaty.wire.canonical import Json
@@ -100,7 +101,7 @@ def _show(console: Console, deal: dict[str, Any], report: Report, path: Path) ->
         line.append(f"{claim.name:<11}", style="bold")
         line.append(f"{claim.verdict.value}: {claim.detail}")
         console.print(line)
-    console.print(Text(f"\nThe negotiation is in {path}:\n  treaty verify {path}"))
+    console.print(Text(f"\nThe negotiation is in {path}:\n  {command()} verify {path}"))
 
 
 def _line(number: int, envelope: dict[str, Any], digest: str) -> Text:

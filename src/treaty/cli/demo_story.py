@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from treaty import app
 from treaty.cli.demo_screen import Screen
+from treaty.cli.terminal import command
 from treaty.core.deal import Report
 from treaty.http.client import HttpNode
 from treaty.identity.records import seal
@@ -120,14 +120,8 @@ class Story:
             self.console.print(line)
         self._screen.say(
             f"\nThe deal is in {self._deal}. Check it yourself, or change a byte first:\n"
-            f"  {_command()} verify {self._deal} --roots {self._out / 'roots.json'}"
+            f"  {command()} verify {self._deal} --roots {self._out / 'roots.json'}"
         )
-
-
-def _command() -> str:
-    """How this program was called, so that the line can be pasted."""
-    called = Path(sys.argv[0])
-    return str(called) if called.name == "treaty" else "treaty"
 
 
 def funding(alpha: Mapping[str, Any]) -> dict[str, Json]:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
@@ -44,6 +45,12 @@ def clean(foreign: object) -> str:
 
 def _plain(one: str) -> str:
     return one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
+
+
+def command() -> str:
+    """How this program was called, so that a line shown can be pasted."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "treaty" else "treaty"
 
 
 def console() -> Console:

@@ -11,14 +11,21 @@ Read next: ``buying`` for what the policy does.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from treaty.dialects.actp.buying import BuyerPolicy, BuyerStrategy
-from treaty.dialects.actp.choices import CURRENCY, DECIMALS
+from treaty.dialects.actp.choices import CURRENCY
 from treaty.dialects.actp.policy import PolicyError
-from treaty.dialects.actp.policy_tree import Node, Scalar, Table, read_tree
-from treaty.errors import MisuseError, shown
+from treaty.dialects.actp.policy_tree import (
+    Scalar,
+    Table,
+    check_names,
+    decimal_units,
+    read_tree,
+    table_in,
+    whole_number,
+)
+from treaty.errors import MisuseError
 
 _TOP: Final = frozenset(
     (
@@ -39,21 +46,18 @@ _NEGOTIATION: Final = frozenset(
     )
 )  # fmt: skip
 _PRICE: Final = frozenset(("amount", "currency", "unit"))
-_INTEGER: Final = re.compile(r"(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
-_DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?")
-_DIGITS_MAX: Final = 24
 
 
 def read_buyer_policy(raw: bytes) -> BuyerPolicy:
     """Read a buyer's policy. Raises ``PolicyError`` with its line."""
     root, _ = read_tree(raw)
-    _known(root, _TOP, "")
+    check_names(root, _TOP, "")
     amounts = _amounts(root)
     found: dict[str, Any] = {}
-    constraints = _table(root, "constraints")
+    constraints = table_in(root, "constraints")
     if constraints is None:
         raise PolicyError("constraints is missing", root.line)
-    _known(constraints, frozenset(_CONSTRAINTS), "constraints.")
+    check_names(constraints, frozenset(_CONSTRAINTS), "constraints.")
     for name, field in _CONSTRAINTS.items():
         _put(found, constraints, name, field, amounts)
     for field, name in (("ceiling_units", "max_unit_price"), ("daily_units", "max_daily_spend")):
@@ -74,16 +78,16 @@ def read_buyer_policy(raw: bytes) -> BuyerPolicy:
 
 
 def _read_haggling(root: Table, found: dict[str, Any]) -> None:
-    negotiation = _table(root, "negotiation")
+    negotiation = table_in(root, "negotiation")
     if negotiation is None:
         return
-    _known(negotiation, _NEGOTIATION, "negotiation.")
+    check_names(negotiation, _NEGOTIATION, "negotiation.")
     for name, field in (
         ("rounds_per_provider", "rounds_per_provider"),
         ("counter_response_ttl_seconds", "response_ttl_s"),
     ):
         if name in negotiation.entries:
-            found[field] = _integer(negotiation.entries[name], name)
+            found[field] = whole_number(negotiation.entries[name], name)
     strategy = negotiation.entries.get("counter_strategy")
     if strategy is not None:
         text = strategy.text if isinstance(strategy, Scalar) else ""
@@ -109,42 +113,15 @@ def _put(found: dict[str, Any], table: Table, name: str, field: str, amounts: st
     if field in found:
         raise PolicyError("two names for the same price", table.lines[name])
     if name.endswith("_amount"):
-        found[field] = _integer(node, name)
+        found[field] = whole_number(node, name)
         return
     if not isinstance(node, Table) or "amount" not in node.entries:
         raise PolicyError(f"{name} must be a mapping with an amount", node.line)
-    _known(node, _PRICE, f"{name}.")
+    check_names(node, _PRICE, f"{name}.")
     currency = node.entries.get("currency")
     if currency is not None and not (isinstance(currency, Scalar) and currency.text == CURRENCY):
         raise PolicyError(f"{name}.currency must be {CURRENCY}", currency.line)
     if amounts is None:
         raise PolicyError("say what amounts are: add `amounts: base` or decimal", node.line)
     inner = node.entries["amount"]
-    found[field] = _integer(inner, name) if amounts == "base" else _decimal(inner, name)
-
-
-def _known(table: Table, names: frozenset[str], path: str) -> None:
-    for name, line in table.lines.items():
-        if name not in names:
-            raise PolicyError(f"unknown name {shown(path + name)}", line)
-
-
-def _table(parent: Table, name: str) -> Table | None:
-    node = parent.entries.get(name)
-    if node is None or isinstance(node, Table):
-        return node
-    raise PolicyError(f"{name} must be a mapping", parent.lines[name])
-
-
-def _integer(node: Node, name: str) -> int:
-    text = node.text if isinstance(node, Scalar) and node.is_plain else ""
-    if len(text) > _DIGITS_MAX or not _INTEGER.fullmatch(text):
-        raise PolicyError(f"{name} must be a whole number", node.line)
-    return int(text)
-
-
-def _decimal(node: Node, name: str) -> int:
-    match = _DECIMAL.fullmatch(node.text) if isinstance(node, Scalar) else None
-    if match is None:
-        raise PolicyError(f"{name} must be a decimal of at most {DECIMALS} places", node.line)
-    return int(match[1] + (match[2] or "").ljust(DECIMALS, "0"))
+    found[field] = whole_number(inner, name) if amounts == "base" else decimal_units(inner, name)

@@ -22,15 +22,25 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from treaty.dialects.actp.choices import CURRENCY, DECIMALS
+from treaty.dialects.actp.choices import CURRENCY
 from treaty.dialects.actp.policy import (
     PolicyError,
     ProviderPolicy,
     Semantics,
     Strategy,
 )
-from treaty.dialects.actp.policy_tree import Items, Node, Scalar, Table, read_tree
-from treaty.errors import MisuseError, shown
+from treaty.dialects.actp.policy_tree import (
+    Items,
+    Node,
+    Scalar,
+    Table,
+    check_names,
+    decimal_units,
+    read_tree,
+    table_in,
+    whole_number,
+)
+from treaty.errors import MisuseError
 
 IN_BASE: Final = "base"
 IN_DECIMAL: Final = "decimal"
@@ -65,11 +75,8 @@ _LIMITS: Final = {
 _PRICING: Final = frozenset(("currency", *_FLAT, *_NESTED, *_LIMITS))
 _PRICE: Final = frozenset(("amount", "currency", "unit"))
 
-_INTEGER: Final = re.compile(r"(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
-_DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})([smhd]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DIGITS_MAX: Final = 24
 _TEXT_CHARS_MAX: Final = 256
 _DEFAULT_TTL_S: Final = 900
 
@@ -97,11 +104,11 @@ def read_policy(raw: bytes) -> ProviderPolicy:
     Raises ``PolicyError``, with line and reason, for whatever is not one lawful policy.
     """
     root, is_json = read_tree(raw)
-    _known(root, _TOP, "")
-    pricing = _table(root, "pricing")
+    check_names(root, _TOP, "")
+    pricing = table_in(root, "pricing")
     if pricing is None:
         raise PolicyError("pricing is missing", root.line)
-    _known(pricing, _PRICING, "pricing.")
+    check_names(pricing, _PRICING, "pricing.")
     is_nested = _is_nested(pricing)
     draft = _Draft()
     _read_prices(pricing, _unit_of_amounts(root, pricing, is_json, is_nested), draft)
@@ -165,7 +172,7 @@ def _read_prices(pricing: Table, amounts: str, draft: _Draft) -> None:
         elif name in _NESTED:
             raise PolicyError(f"{path} must be a mapping with an amount", line)
         else:
-            draft.put(field, _integer(node, path), path, line)
+            draft.put(field, whole_number(node, path), path, line)
     if len(units) > 1:
         raise PolicyError("prices are given for different units", pricing.line)
     if amounts == IN_DECIMAL and IN_BASE in units:
@@ -173,13 +180,13 @@ def _read_prices(pricing: Table, amounts: str, draft: _Draft) -> None:
 
 
 def _price(price: Table, path: str, amounts: str) -> int:
-    _known(price, _PRICE, f"{path}.")
+    check_names(price, _PRICE, f"{path}.")
     _check_currency(price, f"{path}.")
     node = price.entries.get("amount")
     if node is None:
         raise PolicyError(f"{path}.amount is missing", price.line)
     where = f"{path}.amount"
-    return _integer(node, where) if amounts == IN_BASE else _decimal(node, where)
+    return whole_number(node, where) if amounts == IN_BASE else decimal_units(node, where)
 
 
 def _unit(price: Table, path: str) -> tuple[str, ...]:
@@ -204,9 +211,9 @@ def _read_haggling(root: Table, draft: _Draft, default: Strategy) -> None:
 
 
 def _read_times(root: Table, draft: _Draft) -> None:
-    session = _table(root, "session")
+    session = table_in(root, "session")
     if session is not None:
-        _known(session, frozenset(("ttl_seconds",)), "session.")
+        check_names(session, frozenset(("ttl_seconds",)), "session.")
     _read_integer(root, "min_deadline_seconds", "min_deadline_s", draft)
     _read_duration(root, "max_counter_ttl", "max_counter_ttl_s", draft)
     _read_duration(root, "quote_ttl", "quote_ttl_s", draft)
@@ -219,9 +226,9 @@ def _read_times(root: Table, draft: _Draft) -> None:
 
 
 def _read_places(root: Table, draft: _Draft) -> None:
-    concurrency = _table(root, "concurrency")
+    concurrency = table_in(root, "concurrency")
     if concurrency is not None:
-        _known(concurrency, frozenset(("max_active_negotiations",)), "concurrency.")
+        check_names(concurrency, frozenset(("max_active_negotiations",)), "concurrency.")
         _read_integer(concurrency, "max_active_negotiations", "max_active", draft, "concurrency.")
     node = root.entries.get("services")
     if node is None:
@@ -235,26 +242,13 @@ def _read_places(root: Table, draft: _Draft) -> None:
 def _read_integer(table: Table, name: str, field: str, draft: _Draft, path: str = "") -> None:
     node = table.entries.get(name)
     if node is not None:
-        draft.put(field, _integer(node, path + name), path + name, table.lines[name])
+        draft.put(field, whole_number(node, path + name), path + name, table.lines[name])
 
 
 def _read_duration(table: Table, name: str, field: str, draft: _Draft, path: str = "") -> None:
     node = table.entries.get(name)
     if node is not None:
         draft.put(field, _duration(node, path + name), path + name, table.lines[name])
-
-
-def _known(table: Table, names: frozenset[str], path: str) -> None:
-    for name, line in table.lines.items():
-        if name not in names:
-            raise PolicyError(f"unknown name {shown(path + name)}", line)
-
-
-def _table(parent: Table, name: str) -> Table | None:
-    node = parent.entries.get(name)
-    if node is None or isinstance(node, Table):
-        return node
-    raise PolicyError(f"{name} must be a mapping", parent.lines[name])
 
 
 def _choice(table: Table, name: str, choices: tuple[str, ...]) -> str | None:
@@ -271,20 +265,6 @@ def _text(node: Node, path: str) -> str:
     if not isinstance(node, Scalar) or node.is_null or len(node.text) > _TEXT_CHARS_MAX:
         raise PolicyError(f"{path} must be text", node.line)
     return node.text
-
-
-def _integer(node: Node, path: str) -> int:
-    text = node.text if isinstance(node, Scalar) and node.is_plain else ""
-    if len(text) > _DIGITS_MAX or not _INTEGER.fullmatch(text):
-        raise PolicyError(f"{path} must be a whole number", node.line)
-    return int(text)
-
-
-def _decimal(node: Node, path: str) -> int:
-    match = _DECIMAL.fullmatch(node.text) if isinstance(node, Scalar) else None
-    if match is None:
-        raise PolicyError(f"{path} must be a decimal of at most {DECIMALS} places", node.line)
-    return int(match[1] + (match[2] or "").ljust(DECIMALS, "0"))
 
 
 def _duration(node: Node, path: str) -> int:

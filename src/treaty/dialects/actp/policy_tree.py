@@ -11,17 +11,24 @@ Law: any bytes end in a tree or in ``PolicyError``, after bounded work. Read nex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import yaml
 
+from treaty.dialects.actp.choices import DECIMALS
 from treaty.dialects.actp.policy import POLICY_BYTES_MAX, PolicyError
 from treaty.errors import shown
 
 DEPTH_MAX: Final = 8
 NODES_MAX: Final = 1_000
+
+
+_INTEGER: Final = re.compile(r"(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
+_DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?")
+_DIGITS_MAX: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +185,34 @@ def _name(node: Node, table: Table) -> Scalar:
     if node.text in table.entries:
         raise PolicyError(f"{shown(node.text)} is given twice", node.line)
     return node
+
+
+def check_names(table: Table, names: frozenset[str], path: str) -> None:
+    """Refuse a name that the file may not have here. Raises ``PolicyError`` with its line."""
+    for name, line in table.lines.items():
+        if name not in names:
+            raise PolicyError(f"unknown name {shown(path + name)}", line)
+
+
+def table_in(parent: Table, name: str) -> Table | None:
+    """The mapping under a name, or None. Raises ``PolicyError`` for anything else there."""
+    node = parent.entries.get(name)
+    if node is None or isinstance(node, Table):
+        return node
+    raise PolicyError(f"{name} must be a mapping", parent.lines[name])
+
+
+def whole_number(node: Node, path: str) -> int:
+    """A whole number, underscores allowed between digits. Raises ``PolicyError``."""
+    text = node.text if isinstance(node, Scalar) and node.is_plain else ""
+    if len(text) > _DIGITS_MAX or not _INTEGER.fullmatch(text):
+        raise PolicyError(f"{path} must be a whole number", node.line)
+    return int(text)
+
+
+def decimal_units(node: Node, path: str) -> int:
+    """A decimal amount in base units of the currency. Raises ``PolicyError``."""
+    match = _DECIMAL.fullmatch(node.text) if isinstance(node, Scalar) else None
+    if match is None:
+        raise PolicyError(f"{path} must be a decimal of at most {DECIMALS} places", node.line)
+    return int(match[1] + (match[2] or "").ljust(DECIMALS, "0"))
