@@ -7,20 +7,17 @@ builders run in a process of their own (``peer/messages.py``), and so does its d
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
-AGIRAILS: Final = ROOT / ".venv" / "agirails"
+from tests.interop.environments import made
+
 REQUIREMENT: Final = "agirails[server]==4.8.0"
-INSTALL_TIMEOUT_S: Final = 240
 MESSAGES: Final = Path(__file__).parent / "peer" / "messages.py"
 
 
@@ -55,32 +52,8 @@ class Peer:
 
 
 def installed() -> Path:
-    """Make the environment unless it is there; returns its folder or skips."""
-    AGIRAILS.mkdir(parents=True, exist_ok=True)
-    stamp = AGIRAILS / f".has-{REQUIREMENT}"
-    with (AGIRAILS / ".lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists():
-            failure = _install()
-            if failure:
-                pytest.skip(f"{REQUIREMENT} could not be installed: {failure}")
-            stamp.touch()
-    return AGIRAILS
-
-
-def _install() -> str:
-    """Returns what went wrong, or nothing."""
-    pip = [AGIRAILS / "bin" / "python", "-m", "pip", "install", "--quiet", "--retries", "1"]
-    for command in ([sys.executable, "-m", "venv", AGIRAILS], [*pip, REQUIREMENT]):
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return f"not done after {INSTALL_TIMEOUT_S} s"
-        if done.returncode:
-            return (done.stderr.strip() or done.stdout.strip())[-300:]
-    return ""
+    """The environment's folder, made unless it is there; skips where it cannot be made."""
+    return made("agirails", REQUIREMENT)
 
 
 @pytest.fixture(scope="session")
