@@ -86,6 +86,7 @@ def _catalogue() -> Mapping[str, Reason]:
         ("proposal_expired", 410, False),
         # Too much.
         ("rate_limited", 429, True),
+        ("session_quota_exceeded", 429, True),
         ("inbox_full", 429, True),
         ("session_full", 429, False),
         ("overloaded", 503, True),

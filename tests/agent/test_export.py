@@ -164,7 +164,9 @@ def test_a_score_that_the_records_do_not_bear_out_is_not_stated() -> None:
     log, copy = world()
     extract = taken(log, copy)
     without_attestation = Extract(
-        extract.entries, extract.head, extract.records[:2] + extract.records[3:]
+        extract.entries[:2] + extract.entries[3:],
+        extract.head,
+        extract.records[:2] + extract.records[3:],
     )
 
     assert scores(copy, without_attestation, CLEARING, SESSION) == {}

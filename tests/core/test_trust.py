@@ -33,6 +33,7 @@ from treaty.core.trust import (
     score,
     score_to_json,
     stamped,
+    standing_at_opening,
     standing_before,
 )
 from treaty.errors import MisuseError, Refused
@@ -214,6 +215,8 @@ def test_a_stamp_that_the_log_does_not_bear_out_is_named(member, value, found):
 
 
 def test_a_standing_is_what_a_session_stores_when_it_begins():
+    # With the size of the log and the time, so that whoever has the log computes it again.
+    assert standing_at_opening(STRANGERS, BETA, T0) == Before(Decimal("91.0"), False, 3, T0)
     assert standing_before(STRANGERS, BETA, T0) == Before(Decimal("91.0"), provisional=False)
     assert standing_before(TrustState(ROOTS), BETA, T0) == Before(Decimal("20.0"), True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 
@@ -11,9 +10,9 @@ from tests.core.trust_world import (
     ALPHA,
     BETA,
     DAY,
+    HALF,
     NEW,
     OPERATOR,
-    STRONG,
     T0,
     attest,
     deal,
@@ -266,8 +265,8 @@ def test_nothing_proven_is_no_identity_and_no_posture():
     assert (component("IV", agent=nobody), component("SP", agent=nobody)) == ("0.0000", "0.0000")
 
 
-def endorse(number, *, before=STRONG, at=T0):
-    return Endorsement(partner(number), ALPHA, at, before)
+def endorse(number, *, at=T0):
+    return Endorsement(partner(number), ALPHA, at)
 
 
 def test_each_endorser_of_full_standing_counts_four():
@@ -276,9 +275,8 @@ def test_each_endorser_of_full_standing_counts_four():
 
 
 def test_an_endorser_counts_by_its_standing():
-    # q = (60 - 30)/60 = 0.5
-    half = replace(STRONG, score=Decimal("60.0"))
-    assert component("PE", *deals(ALPHA, 1), endorse(0, before=half)) == "2.0000"
+    half = attest(partner(0), components=HALF)
+    assert component("PE", *deals(ALPHA, 1), half, endorse(0)) == "2.0000"
 
 
 def test_an_endorser_needs_a_deal_of_the_last_365_days():
@@ -298,7 +296,7 @@ def test_an_endorsers_last_deal_counts_whatever_its_place_in_the_log():
 
 def test_an_endorser_of_the_same_domain_counts_nothing():
     sibling = "agent://acme.com/sales"
-    word = Endorsement(sibling, ALPHA, T0, STRONG)
+    word = Endorsement(sibling, ALPHA, T0)
     assert component("PE", attest(sibling), deal(ALPHA, sibling), word) == "0.0000"
 
 

@@ -13,6 +13,7 @@ from tests.core.trust_world import (
     ALPHA,
     BETA,
     DAY,
+    HALF,
     NEW,
     OPERATOR,
     ROOTS,
@@ -412,8 +413,8 @@ def test_violations_are_remembered_up_to_a_limit():
     assert len(agent_state(folded(*rows), ALPHA).violations) == VIOLATIONS_MAX
 
 
-def endorse(agent, endorser, *, at=T0, before=STRONG):
-    return Endorsement(endorser, agent, at, before)
+def endorse(agent, endorser, *, at=T0, withdrawn=False):
+    return Endorsement(endorser, agent, at, withdrawn)
 
 
 def endorsers(state, agent=ALPHA):
@@ -421,24 +422,33 @@ def endorsers(state, agent=ALPHA):
 
 
 def test_an_endorser_needs_standing():
-    weak = replace(STRONG, score=Decimal("30.0"))
-    assert endorsers(folded(*partners(1), endorse(ALPHA, partner(0)))) == [partner(0)]
-    assert endorsers(folded(*partners(1), endorse(ALPHA, partner(0), before=weak))) == []
-    assert endorsers(folded(*partners(1), endorse(ALPHA, partner(0), before=NEW))) == []
-    assert endorsers(folded(endorse(ALPHA, partner(0)))) == []
+    one = partner(0)
+    weak = attest(one, components=dict.fromkeys(HALF, "30"))
+    assert endorsers(folded(*partners(1), endorse(ALPHA, one))) == [one]
+    # 30.0 is where q begins, a newcomer is provisional, and a stranger is vouched for by nobody.
+    assert endorsers(folded(weak, endorse(ALPHA, one))) == []
+    assert endorsers(folded(key(one), domain(one), endorse(ALPHA, one))) == []
+    assert endorsers(folded(endorse(ALPHA, one))) == []
 
 
 def test_a_later_endorsement_replaces_the_one_before():
-    half = replace(STRONG, score=Decimal("60.0"))
-    state = folded(
-        *partners(1), endorse(ALPHA, partner(0)), endorse(ALPHA, partner(0), before=half)
-    )
+    half = attest(partner(0), components=HALF)
+    state = folded(*partners(1), endorse(ALPHA, partner(0)), half, endorse(ALPHA, partner(0)))
     assert [endorser.q for endorser in agent_state(state, ALPHA).endorsers] == [ONE // 2]
 
 
 def test_an_endorser_that_lost_its_standing_takes_its_word_back_by_endorsing_again():
-    state = folded(*partners(1), endorse(ALPHA, partner(0)), endorse(ALPHA, partner(0), before=NEW))
-    assert endorsers(state) == []
+    lapsed = attest(partner(0), days=1)
+    again = endorse(ALPHA, partner(0), at=T0 + 2 * DAY)
+    assert endorsers(folded(lapsed, endorse(ALPHA, partner(0)))) == [partner(0)]
+    assert endorsers(folded(lapsed, endorse(ALPHA, partner(0)), again)) == []
+
+
+def test_an_endorsement_can_be_withdrawn():
+    back = endorse(ALPHA, partner(0), withdrawn=True)
+    both = [endorse(ALPHA, partner(number)) for number in range(2)]
+    assert endorsers(folded(*partners(2), *both, back)) == [partner(1)]
+    assert endorsers(folded(*partners(2), back)) == []
 
 
 def test_fifty_endorsements_are_kept_and_idle_ones_give_way():

@@ -28,10 +28,10 @@ BETA = "agent://cloudprime.io/gpu/beta"
 NODE = "agent://npayload.com/node"
 AT = "2026-03-07T14:15:05.000Z"
 AT_MS = 1_772_892_905_000
-STANDING = {"score": "91.0", "provisional": False}
+STANDING = {"score": "49.0", "provisional": True, "size": 7, "at": AT}
 
 BODIES = {
-    "identity": {"agent": ALPHA, "proof": "key", "by": NODE, "at": AT},
+    "identity": {"agent": ALPHA, "proof": "key", "by": NODE, "key": "eyJr", "at": AT},
     "attestation": {
         "agent": BETA,
         "components": {"IV": "100", "CH": "90", "PE": "68.25"},
@@ -42,7 +42,7 @@ BODIES = {
         "by": NODE,
         "at": AT,
     },
-    "endorsement": {"endorser": BETA, "agent": ALPHA, "before": STANDING, "at": AT},
+    "endorsement": {"endorser": BETA, "agent": ALPHA, "withdrawn": True, "at": AT},
     "violation": {"agent": ALPHA, "violation": "two-heads", "evidence": "sha256:ab", "at": AT},
     "outcome": {
         "session": "019526a1-8e1a-7000-8000-000000000001",
@@ -58,7 +58,7 @@ BODIES = {
                 "rating": 4,
                 "number": 1,
                 "organisation": ALPHA,
-                "before": {"score": "49.0", "provisional": True},
+                "before": STANDING,
                 "q": "1",
                 "w": "0.316666666667",
             },
@@ -71,7 +71,7 @@ BODIES = {
 }
 
 RECORDS = {
-    "identity": Identity(ALPHA, "key", AT_MS, NODE),
+    "identity": Identity(ALPHA, "key", AT_MS, NODE, "eyJr"),
     "attestation": Attestation(
         agent=BETA,
         components={"IV": Decimal(100), "CH": Decimal(90), "PE": Decimal("68.25")},
@@ -82,7 +82,7 @@ RECORDS = {
         allowance=Decimal("100.5"),
         reason="known for years",
     ),
-    "endorsement": Endorsement(BETA, ALPHA, AT_MS, Before(Decimal("91.0"), provisional=False)),
+    "endorsement": Endorsement(BETA, ALPHA, AT_MS, withdrawn=True),
     "violation": Violation(ALPHA, "two-heads", "sha256:ab", AT_MS),
     "outcome": Outcome(
         session="019526a1-8e1a-7000-8000-000000000001",
@@ -98,7 +98,7 @@ RECORDS = {
                 rating=4,
                 number=1,
                 organisation=ALPHA,
-                before=Before(Decimal("49.0"), provisional=True),
+                before=Before(Decimal("49.0"), True, 7, AT_MS),
                 q=Decimal(1),
                 w=Decimal("0.316666666667"),
             ),
@@ -129,8 +129,9 @@ def test_unknown_members_are_passed_over(kind):
     ("kind", "left_out"),
     [
         ("identity", ["by"]),
+        ("identity", ["key"]),
         ("attestation", ["allowance", "reason"]),
-        ("endorsement", ["before"]),
+        ("endorsement", ["withdrawn"]),
         ("outcome", ["disputed", "severity"]),
     ],
 )
@@ -207,11 +208,7 @@ def test_what_is_no_object_is_malformed(kind, body):
         ("attestation", {"components": {"IV": "99.99999"}}),
         ("attestation", {"components": ["IV"]}),
         ("attestation", {"allowance": "much"}),
-        ("endorsement", {"before": {"score": "91.0"}}),
-        ("endorsement", {"before": {"score": "91.0", "provisional": 0}}),
-        ("endorsement", {"before": {"score": "91.05", "provisional": False}}),
-        ("endorsement", {"before": {"score": "100.1", "provisional": False}}),
-        ("endorsement", {"before": "91.0"}),
+        ("endorsement", {"withdrawn": "yes"}),
         ("violation", {"evidence": "two words"}),
         ("outcome", {"parties": []}),
         ("outcome", {"parties": BODIES["outcome"]["parties"][:1]}),
@@ -242,6 +239,13 @@ def test_a_wrong_member_is_malformed(kind, change):
         {"rating": 4.5},
         {"number": 0},
         {"q": "2"},
+        {"before": {"score": "91.0"}},
+        {"before": {"score": "91.0", "provisional": 0}},
+        {"before": {"score": "91.05", "provisional": False}},
+        {"before": {"score": "100.1", "provisional": False}},
+        {"before": "91.0"},
+        {"before": {**STANDING, "size": -1}},
+        {"before": {**STANDING, "at": "today"}},
         {"w": "x"},
     ],
 )

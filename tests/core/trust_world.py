@@ -89,6 +89,10 @@ def deal(agent, other, *, at=T0, kept=True, v="1", rating=None, escrow=None, **m
     return outcome(mine, side(other, v=v, before=STRONG), at=at, **more)
 
 
+HALF = dict.fromkeys(BETA_COMPONENTS, "60")
+"""Attested, they make a score of 60.0: q = (60 - 30)/60 = 0.5."""
+
+
 def partner(number):
     """An attested agent of an organisation of its own: its word counts in full."""
     return f"agent://partner{number}.com/agent"

@@ -21,7 +21,7 @@ from treaty.agent.copies import Copies
 from treaty.agent.copy import Known, VerifiedCopy
 from treaty.agent.ports import NodeClient
 from treaty.core.trust import Attestation, Outcome, Record, Roots, record_from_json
-from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines
+from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines, unfounded
 from treaty.errors import Refused, UnavailableError, WireError
 from treaty.identity.cards import open_card
 from treaty.identity.keys import read_public_key
@@ -224,12 +224,9 @@ def scores(copy: VerifiedCopy, extract: Extract, host: str, session: str) -> dic
     attesters = frozenset(one.by for one in extract.records if isinstance(one, Attestation))
     believed = Roots(clearings=frozenset((host,)), attesters=attesters)
     found = standings(extract.records, session, copy.conversation.principals, believed)
+    indexes = (fields.integer(entry, "index") for entry in extract.entries)
+    records = list(zip(indexes, extract.records, strict=True))
     for record in extract.records:
         if isinstance(record, Outcome) and record.session == session:
-            stored = {party.agent: party.before for party in record.parties}
-            borne_out = all(
-                before is not None and agent in found and before.score == found[agent].before.score
-                for agent, before in stored.items()
-            )
-            return found if borne_out else {}
+            return {} if unfounded(records, record, believed) else found
     return {}

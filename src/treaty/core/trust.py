@@ -24,7 +24,13 @@ from typing import Final
 
 from treaty.core.levels import USD_ONLY, Rates
 from treaty.core.trust_components import WEIGHTS, Score, score
-from treaty.core.trust_fold import Weight, fold, outcome_weight, standing_before
+from treaty.core.trust_fold import (
+    Weight,
+    fold,
+    outcome_weight,
+    standing_at_opening,
+    standing_before,
+)
 from treaty.core.trust_records import (
     COMPONENTS,
     Attestation,
@@ -36,6 +42,8 @@ from treaty.core.trust_records import (
     Proof,
     Record,
     Violation,
+    before_from_json,
+    before_to_json,
     decimal_text,
     record_from_json,
     record_kind,
@@ -63,6 +71,8 @@ __all__ = [
     "TrustState",
     "Violation",
     "Weight",
+    "before_from_json",
+    "before_to_json",
     "discrepancies",
     "fold",
     "outcome_value",
@@ -73,6 +83,7 @@ __all__ = [
     "score",
     "score_to_json",
     "stamped",
+    "standing_at_opening",
     "standing_before",
 ]
 

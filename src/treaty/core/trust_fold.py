@@ -6,9 +6,11 @@ others stay in the log and change nothing but the running numbers.
 
 What the decision leaves open, and how it is read here:
 
-* ``before`` in an outcome (the standing stored before the session) is used where it stands;
-  where it is missing, the standing at the outcome's time is computed. Whether the counterparty
-  is proven or attested, and the organisations, are always taken from the log itself.
+* ``before`` in an outcome is S, the standing stored before the session: the host writes it down
+  with the invitation, so nobody's score can be raised inside a session that already runs. It is
+  used where it stands, and names the prefix and the time it was computed of; where it is missing,
+  the standing at the outcome's time is computed. Whether the counterparty is proven or attested,
+  and the organisations, are always taken from the log itself, as of the outcome.
 * A breached commitment has weight too: it stands in Σw (so CF falls by it twice, through Σw and
   through B), as the formula with its factor ``kept`` says.
 * Each v of a breach counts towards one cap: after a cap the sum starts again. So a second breach
@@ -109,9 +111,14 @@ def outcome_weight(state: TrustState, outcome: Outcome, agent: str) -> Weight:
 
 
 def standing_before(state: TrustState, agent: str, at_ms: int) -> Before:
-    """Return the standing to store when a session begins."""
+    """Return an agent's standing at a time."""
     now = score(state, agent, at_ms)
     return Before(now.score, now.provisional)
+
+
+def standing_at_opening(state: TrustState, agent: str, at_ms: int) -> Before:
+    """Return the standing to store when a session begins, and of what it was computed."""
+    return replace(standing_before(state, agent, at_ms), size=state.size, at_ms=at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,11 @@ def _sides(state: TrustState, outcome: Outcome) -> tuple[_Side, _Side]:
 
 def _put(state: TrustState, agent: str, of: AgentState) -> TrustState:
     return replace(state, agents=state.agents.put(agent, of))
+
+
+def endorser_word(state: TrustState, record: Endorsement) -> int:
+    """Return q of an endorsement if it were folded next, as whole 10^-12."""
+    return _word(state, record.at_ms, record.agent, record.endorser, None)
 
 
 # Outcomes.
@@ -315,9 +327,12 @@ def _violation(state: TrustState, record: Violation) -> TrustState:
 
 
 def _endorsement(state: TrustState, record: Endorsement) -> TrustState:
-    """Keep the endorser's q; a later endorsement by the same agent replaces the earlier one."""
+    """Keep the endorser's q; a later endorsement by the same agent replaces the earlier one.
+
+    q is that of the endorser's standing in the log: its own record cannot say how much it counts.
+    """
     of = agent_state(state, record.agent)
-    q = _word(state, record.at_ms, record.agent, record.endorser, record.before)
+    q = 0 if record.withdrawn else endorser_word(state, record)
     kept = tuple(known for known in of.endorsers if known.agent != record.endorser)
     if len(kept) >= ENDORSEMENTS_MAX:
         # Full: endorsers without a recent deal count nothing and give way.

@@ -6,20 +6,21 @@ fractions. Signatures are ``identity.records``' affair: what arrives here was ve
 
 The bodies, by kind (``?`` marks what may be missing)::
 
-    identity     {agent, proof, by?, at}
+    identity     {agent, proof, by?, key?, at}
                  proof: key | domain | legal | rotation | signer | displacement
     attestation  {agent, components: {IV: "100", ...}, weight, allowance?, until, reason?, by, at}
-    endorsement  {endorser, agent, before?, at}
+    endorsement  {endorser, agent, withdrawn?, at}
     violation    {agent, violation, evidence, at}
     outcome      {session, head, commitment, clearing, parties: [party, party],
                   disputed?, severity?, at}
     party        {agent, result: "kept"|"breached", escrow?: "honoured"|"failed", v, rating?,
                   number?, organisation?, before?, q?, w?}
-    before       {score: "91.0", provisional: false}
+    before       {score: "91.0", provisional: false, size?, at?}
 
 ``at`` and ``until`` are RFC 3339 instants. A party's ``rating`` is the one it *received*; its
 ``v`` has at most 12 decimals. ``number``, ``organisation``, ``before``, ``q`` and ``w`` are what
-the trust node stamps when it appends an outcome (``trust.stamped``).
+the trust node stamps when it appends an outcome (``trust.stamped``). ``size`` and ``at`` of a
+``before`` say from how many records, and as of when, it was computed, so that it can be again.
 
 Read next: ``trust_state``, the fold over these.
 """
@@ -72,10 +73,14 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """An agent's standing before a session or an endorsement."""
+    """An agent's standing before a session."""
 
     score: Decimal
     provisional: bool
+    size: int | None = None
+    """Of how many records of the log it was computed."""
+    at_ms: int | None = None
+    """As of when it was computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Identity:
     """A ``Proof``; others are kept in the log and mean nothing yet."""
     at_ms: int
     by: str | None = None
+    key: str | None = None
+    """The public key that was proven; what the agent signs is checked with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +114,13 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class Endorsement:
-    """One agent endorses another."""
+    """One agent endorses another; signed by the endorser, so it says nothing of its standing."""
 
     endorser: str
     agent: str
     at_ms: int
-    before: Before | None = None
-    """The endorser's standing when it endorsed."""
+    withdrawn: bool = False
+    """It takes its earlier word back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,23 +197,18 @@ def record_from_json(kind: str, body: Json) -> Record:
 
 def record_to_json(record: Record) -> dict[str, Json]:
     """Write a record's body; ``record_from_json`` of its kind gives the record back."""
+    body: dict[str, Json] = {"agent": record.agent} if not isinstance(record, Outcome) else {}
     match record:
         case Identity():
-            body: dict[str, Json] = {"agent": record.agent, "proof": record.proof}
-            body |= _given(by=record.by)
+            body |= _given(proof=record.proof, by=record.by, key=record.key)
         case Attestation():
-            body = _attestation_to_json(record)
+            body |= _attestation_to_json(record)
         case Endorsement():
-            body = {"endorser": record.endorser, "agent": record.agent}
-            body |= _given(before=_before_to_json(record.before))
+            body |= _given(endorser=record.endorser, withdrawn=record.withdrawn or None)
         case Violation():
-            body = {
-                "agent": record.agent,
-                "violation": record.violation,
-                "evidence": record.evidence,
-            }
+            body |= _given(violation=record.violation, evidence=record.evidence)
         case Outcome():
-            body = _outcome_to_json(record)
+            body |= _outcome_to_json(record)
     return {**body, "at": format_instant(record.at_ms)}
 
 
@@ -220,6 +222,7 @@ def _identity(body: fields.Object) -> Identity:
         proof=fields.ident(body, "proof"),
         at_ms=fields.instant(body, "at"),
         by=fields.agent_or(body, "by"),
+        key=fields.text_or(body, "key"),
     )
 
 
@@ -246,7 +249,6 @@ def _attestation(body: fields.Object) -> Attestation:
 
 def _attestation_to_json(record: Attestation) -> dict[str, Json]:
     return {
-        "agent": record.agent,
         "components": {name: decimal_text(value) for name, value in record.components.items()},
         "weight": decimal_text(record.weight),
         "allowance": decimal_text(record.allowance),
@@ -261,7 +263,7 @@ def _endorsement(body: fields.Object) -> Endorsement:
         endorser=fields.agent(body, "endorser"),
         agent=fields.agent(body, "agent"),
         at_ms=fields.instant(body, "at"),
-        before=_before(body),
+        withdrawn=fields.flag(body, "withdrawn"),
     )
 
 
@@ -315,7 +317,7 @@ def _party(party: Json) -> Party:
         rating=fields.integer_or(party, "rating", least=1, most=RATING_MAX),
         number=fields.integer_or(party, "number", least=1),
         organisation=fields.text_or(party, "organisation"),
-        before=_before(party),
+        before=before_from_json(fields.obj_or(party, "before")),
         q=_decimal_or(party, "q"),
         w=_decimal_or(party, "w"),
     )
@@ -333,14 +335,14 @@ def _party_to_json(party: Party) -> dict[str, Json]:
         rating=party.rating,
         number=party.number,
         organisation=party.organisation,
-        before=_before_to_json(party.before),
+        before=None if party.before is None else before_to_json(party.before),
         q=None if party.q is None else decimal_text(party.q),
         w=None if party.w is None else decimal_text(party.w),
     )
 
 
-def _before(body: fields.Object) -> Before | None:
-    before = fields.obj_or(body, "before")
+def before_from_json(before: fields.Object | None) -> Before | None:
+    """Read a standing. Raises ``WireError``."""
     if before is None:
         return None
     if "provisional" not in before:
@@ -348,13 +350,16 @@ def _before(body: fields.Object) -> Before | None:
     return Before(
         score=_decimal(before, "score", most=100, places=1),
         provisional=fields.flag(before, "provisional"),
+        size=fields.integer_or(before, "size"),
+        at_ms=fields.instant_or(before, "at"),
     )
 
 
-def _before_to_json(before: Before | None) -> dict[str, Json] | None:
-    if before is None:
-        return None
-    return {"score": str(before.score), "provisional": before.provisional}
+def before_to_json(before: Before) -> dict[str, Json]:
+    """Write a standing; ``before_from_json`` gives it back."""
+    at = None if before.at_ms is None else format_instant(before.at_ms)
+    body: dict[str, Json] = {"score": str(before.score), "provisional": before.provisional}
+    return body | _given(size=before.size, at=at)
 
 
 def _choice(body: fields.Object, name: str, yes: str, no: str) -> bool:

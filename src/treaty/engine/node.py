@@ -16,6 +16,7 @@ from treaty.engine.dialect import SessionDialect
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
+from treaty.engine.openings import Openings
 from treaty.engine.outbox import Outbox
 from treaty.engine.ports import Store, Task, Unit
 from treaty.engine.quote_timers import TASK as QUOTE_TASK
@@ -90,6 +91,7 @@ class Node:
             registry=self.registry,
             follow_up=self.follow_up,
             inboxes=self.inboxes,
+            openings=Openings(self.desk, standing=self.trust.standing, before=self.trust.before),
             standing=self.trust.standing,
         )
         self._beat_ms = 0

@@ -27,6 +27,7 @@ from treaty.engine.dialect import Notice, SessionDialect, Standing
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import Hosted, Seen, Written, position_after, session_stream
 from treaty.engine.inbox import Inboxes
+from treaty.engine.openings import Openings
 from treaty.engine.ports import Entry
 from treaty.engine.registry import Registry
 from treaty.errors import Refused, UnverifiableError, shown
@@ -80,6 +81,7 @@ class Sessions:
         registry: Registry,
         follow_up: FollowUp,
         inboxes: Inboxes,
+        openings: Openings,
         standing: StandingOf,
     ) -> None:
         self._desk = desk
@@ -88,6 +90,7 @@ class Sessions:
         self._registry = registry
         self._follow_up = follow_up
         self._inboxes = inboxes
+        self._openings = openings
         self._standing = standing
         self._holds = Holds()
         self._rates = Rates()
@@ -150,10 +153,14 @@ class Sessions:
     async def _write(
         self, stream: str, arrival: _Arrival, at_ms: int, invitee: str | None
     ) -> bytes | Seen:
-        extra = () if invitee is None else self._inboxes.streams(invitee)
+        extra: tuple[str, ...] = ()
+        if invitee is not None:
+            message = arrival.message
+            opened = self._openings.streams(message.session_id, message.sender, at_ms)
+            extra = (*self._inboxes.streams(invitee), *opened)
 
         def decide(transaction: Transaction) -> bytes | Seen:
-            return self._decide(transaction, stream, arrival, at_ms)
+            return self._decide(transaction, stream, arrival, at_ms, invitee)
 
         try:
             return await self._desk.transact((stream, *extra), decide)
@@ -208,7 +215,12 @@ class Sessions:
             )
 
     def _decide(
-        self, transaction: Transaction, stream: str, arrival: _Arrival, judged_ms: int
+        self,
+        transaction: Transaction,
+        stream: str,
+        arrival: _Arrival,
+        judged_ms: int,
+        invitee: str | None,
     ) -> bytes | Seen:
         hosted: Hosted = transaction.state(stream)
         before, message = hosted.state, arrival.message
@@ -223,6 +235,8 @@ class Sessions:
         if at_ms != judged_ms:
             # Another entry came between, and its time is this one's as well.
             self._authenticate(arrival, at_ms)
+        if invitee is not None:
+            self._openings.note(transaction, message.session_id, message.sender, invitee, at_ms)
         entry = self._write_receipt(transaction, stream, arrival, at_ms)
         self._follow_up.settle(transaction, stream, at_ms)
         after = transaction.state(stream).state

@@ -16,6 +16,7 @@ from treaty.core.levels import Standing as LevelStanding
 from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root
 from treaty.core.trust import (
     Attestation,
+    Before,
     Identity,
     Outcome,
     Party,
@@ -31,10 +32,12 @@ from treaty.core.trust import (
     record_to_json,
     score,
     stamped,
+    standing_at_opening,
 )
 from treaty.core.trust_state import agent_state, organisation, organisation_state
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
+from treaty.engine.openings import Stood, opening_stream
 from treaty.engine.ports import Entry, Nonce, Task
 from treaty.errors import Refused
 from treaty.identity.cards import CardView
@@ -106,6 +109,10 @@ class TrustNode:
         now = self.score(agent)
         return Standing(now.score, now.level, now.provisional)
 
+    def before(self, agent: str, at_ms: int) -> Before:
+        """The standing to store when a session opens (B16)."""
+        return standing_at_opening(self._log().state, agent, at_ms)
+
     def recent_standing(self, agent: str) -> Standing:
         """The standing as of the last minute, and of all that is in the log: for long lists."""
         state, now_ms = self._log().state, self._desk.clock()
@@ -138,7 +145,8 @@ class TrustNode:
         if current is not None and current.key == view.key:
             return
         proof = Proof.KEY if current is None else Proof.ROTATION
-        record = Identity(view.uri.text, proof.value, transaction.now_ms, self._uri)
+        key = view.key.text
+        record = Identity(view.uri.text, proof.value, transaction.now_ms, self._uri, key)
         self._append(transaction, record)
 
     def _append(self, transaction: Transaction, record: Record) -> tuple[int, dict[str, Json]]:
@@ -177,6 +185,7 @@ class TrustNode:
         """Append the outcome of a settled commitment and tell its session, exactly once."""
         payload = read_json(task.payload)
         assert isinstance(payload, dict)
+        opening = opening_stream(fields.ident(payload, "session"))
 
         def decide(transaction: Transaction) -> None:
             transaction.drop_task(task.id)
@@ -184,7 +193,7 @@ class TrustNode:
             expires_ms = transaction.now_ms + REPEATS_MS
             transaction.consume(Nonce("outcome", task.id, expires_ms))
             before: TrustLog = transaction.state(LOG)
-            outcome = stamped(before.state, self._outcome(payload))
+            outcome = stamped(before.state, self._outcome(payload, transaction.state(opening)))
             index, sealed = self._append(transaction, outcome)
             after: TrustLog = transaction.state(LOG)
             data: dict[str, Json] = {
@@ -201,9 +210,9 @@ class TrustNode:
             }
             announce(transaction, session_stream, data, transaction.now_ms)
 
-        await self._desk.transact((LOG, session_stream), decide)
+        await self._desk.transact((LOG, session_stream, opening), decide)
 
-    def _outcome(self, payload: Mapping[str, Json]) -> Outcome:
+    def _outcome(self, payload: Mapping[str, Json], stood: Stood) -> Outcome:
         money = money_from_json(payload.get("value"), None)
         kept = fields.obj(payload, "kept")
         ratings = fields.obj(payload, "ratings")
@@ -216,6 +225,7 @@ class TrustNode:
                 v=outcome_value(money),
                 escrow=bool(kept.get(agent)),
                 rating=fields.integer_or(ratings, agent, least=1, most=5),
+                before=stood.get(agent),
             )
 
         return Outcome(
@@ -289,7 +299,7 @@ class TrustNode:
 
 
 def _fold(log: TrustLog, entry: Entry, parsed: object) -> TrustLog:
-    record = parsed if isinstance(parsed, Identity | Attestation | Outcome) else _read(entry)
+    record = parsed if isinstance(parsed, Record) else _read(entry)
     return replace(
         log,
         state=fold(log.state, record),

@@ -12,7 +12,7 @@ the standings stored in the outcome are those that the extract gives.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -26,6 +26,7 @@ from treaty.core.trust import (
     Outcome,
     Party,
     Score,
+    discrepancies,
     outcome_value,
 )
 from treaty.core.trust import Roots as Believed
@@ -40,7 +41,7 @@ from treaty.dialects.asp.audit_keys import (
     check_record_hash,
     signer_among,
 )
-from treaty.dialects.asp.deal import Standings, log_leaf, standings
+from treaty.dialects.asp.deal import Standings, folded, log_leaf, standings, unfounded
 from treaty.dialects.asp.dialect import Ending
 from treaty.errors import SignatureError, WireError, shown
 from treaty.identity.keys import PublicKey
@@ -254,7 +255,7 @@ def _check_scores(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
         if found[uri].after.missing:
             detail = f"{found[uri].after.missing} of its outcomes are not in the file"
             yield lack("trust", uri, detail)
-    yield from _check_extract(deal, found)
+    yield from _check_extract(deal)
     yield from _check_believed(deal, roots)
 
 
@@ -309,24 +310,31 @@ def _number(value: Json) -> Decimal | None:
     return Decimal(repr(value))
 
 
-def _check_extract(deal: Deal, found: Mapping[str, Standings]) -> Iterator[Finding]:
-    """With records left out, the standings stored in the outcome vouch for those before it."""
+def _check_extract(deal: Deal) -> Iterator[Finding]:
+    """The standings stored before the session, and the stamps, follow from the records before.
+
+    With records left out the standings vouch for those, as long as the rest does not say otherwise.
+    """
+    records = [(logged.index, logged.body) for logged in deal.outcomes]
     own = [
-        (place, logged)
+        (place, logged, logged.body)
         for place, logged in enumerate(deal.outcomes)
         if isinstance(logged.body, Outcome) and logged.body.session == deal.heading.id
     ]
-    place, last = own[-1]
-    if last.index == place:
-        # Indexes only grow, so nothing is left out before it.
-        return
-    where, first = own[0][1].where, own[0][1].body
-    assert isinstance(first, Outcome)
-    for party in first.parties:
-        before = found[party.agent].before.score if party.agent in found else None
-        if party.before is None or party.before.score != before:
-            detail = f"with these records of the log alone, {party.agent} is not known well enough"
-            yield lack("trust", where, detail)
+    for place, logged, outcome in own:
+        # Indexes only grow, so this one tells that nothing is left out before it.
+        complete = logged.index == place
+        for agent in unfounded(records, outcome, _everybody(deal)):
+            if complete:
+                detail = f"{agent} did not stand before the session where it says"
+                yield Finding("trust", logged.where, detail)
+            else:
+                detail = f"with these records of the log alone, {agent} is not known well enough"
+                yield lack("trust", logged.where, detail)
+        if complete:
+            state = folded((record for _, record in records[:place]), _everybody(deal))
+            for detail in discrepancies(state, outcome):
+                yield Finding("trust", logged.where, detail)
 
 
 def _check_believed(deal: Deal, roots: Roots | None) -> Iterator[Finding]:

@@ -198,10 +198,7 @@ def standings(
     own = [i for i, one in enumerate(records) if _is_outcome_of(one, session)]
     if not own:
         return {}
-    state = TrustState(believed)
-    for record in records[: own[0]]:
-        state = fold(state, record)
-    before = state
+    state = before = folded(records[: own[0]], believed)
     for record in records[own[0] : own[-1] + 1]:
         state = fold(state, record)
     first_ms, last_ms = records[own[0]].at_ms, records[own[-1]].at_ms
@@ -212,6 +209,39 @@ def standings(
         )
         for agent in agents
     }
+
+
+def folded(records: Iterable[Record], believed: Roots) -> TrustState:
+    """Fold records of a trust log from its beginning."""
+    state = TrustState(believed)
+    for record in records:
+        state = fold(state, record)
+    return state
+
+
+def unfounded(
+    records: Iterable[tuple[int, Record]], outcome: Outcome, believed: Roots
+) -> tuple[str, ...]:
+    """Name the parties of an outcome whose standing stored before it these records do not give.
+
+    ``records`` are (index in the log, record), in order, perhaps not all of them. A standing that
+    was never stored is not borne out either.
+    """
+    ahead = list(records)
+    found = []
+    for party in outcome.parties:
+        stored = party.before
+        if stored is None:
+            found.append(party.agent)
+            continue
+        at_ms = outcome.at_ms if stored.at_ms is None else stored.at_ms
+        size = stored.size
+        last = next((i for i, (_, record) in enumerate(ahead) if record == outcome), len(ahead))
+        known = (record for i, record in ahead[:last] if size is None or i < size)
+        state = folded(known, believed)
+        if score(state, party.agent, at_ms).score != stored.score:
+            found.append(party.agent)
+    return tuple(found)
 
 
 def _is_outcome_of(record: Record, session: str) -> bool:
