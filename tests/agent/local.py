@@ -374,6 +374,9 @@ class LocalNode:
     async def trust_log(self, start: int, end: int) -> dict[str, Json]:
         return await self._ask(lambda node: node.trust.extract(start, end))
 
+    async def post_endorsement(self, record: Mapping[str, Json]) -> dict[str, Json]:
+        return await self._ask(lambda node: node.endorsements.endorse(dict(record)))
+
     async def discover(self, raw: bytes) -> bytes:
         return await self._ask(lambda node: node.registry.answer(raw))
 

@@ -343,6 +343,17 @@ async def test_leaving_stops_everything_even_when_the_store_fails() -> None:
 
 
 @simulated
+async def test_an_agent_gives_its_word_for_another_and_takes_it_back() -> None:
+    async with market() as (town, alpha, beta):
+        await town.attest(BETA)
+        given = await beta.endorse(ALPHA)
+        assert (given["endorser"], given["q"], given["withdrawn"]) == (BETA, "1", False)
+        assert (await alpha.trust())["endorsements"]
+        await beta.endorse(ALPHA, withdraw=True)
+        assert (await alpha.trust())["endorsements"] == []
+
+
+@simulated
 async def test_balance_and_trust_can_be_asked_for() -> None:
     async with market() as (_, alpha, _beta):
         balance: Any = await alpha.balance()

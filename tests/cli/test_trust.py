@@ -106,3 +106,21 @@ def test_only_the_operator_attests(town: Town, tmp_path) -> None:
 
     assert done.exit_code == 2
     assert "only the node's operator may do this" in done.stderr
+
+
+def test_an_agent_endorses_another_and_takes_it_back(town: Town) -> None:
+    given = town.read("trust", "endorse", ALPHA, "--as", BETA)
+    assert (given["endorser"], given["agent"], given["counts"]) == (BETA, ALPHA, True)
+    assert "by 1, of which 1 count" in town.run("trust", "show", ALPHA).stdout
+    assert town.read("trust", "show", ALPHA)["components"]["PE"] == 4
+
+    said = town.run("trust", "endorse", ALPHA, "--as", BETA, "--withdraw").stdout
+    assert "taken back" in said
+    assert town.read("trust", "show", ALPHA)["components"]["PE"] == 0
+
+
+def test_a_weak_agents_word_is_refused(town: Town) -> None:
+    done = town.fail("trust", "endorse", BETA, "--as", ALPHA)
+
+    assert done.exit_code == 1
+    assert "insufficient_trust_score" in done.stderr

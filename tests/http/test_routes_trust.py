@@ -19,7 +19,7 @@ from tests.http.nodes import (
 )
 from tests.simulation.clock import simulated
 from treaty.core.merkle import leaf_hash, verify_inclusion
-from treaty.identity.records import open_record
+from treaty.identity.records import open_record, seal
 from treaty.wire.canonical import canonical
 from treaty.wire.instants import format_instant
 
@@ -115,3 +115,24 @@ async def test_the_head_stands_alone_too() -> None:
         head = (await here.http.get("/v1/trust/log/head")).json()
 
         assert open_record("loghead", head, signer(NODE).key).value["size"] == 1
+
+
+@simulated
+async def test_an_agent_endorses_another() -> None:
+    async with world() as here:
+        alpha, beta = await here.agent(ALPHA), await here.agent(BETA)
+        assert (await here.post("/v1/trust/attestations", attestation())).status_code == 201
+        body = {"endorser": BETA, "agent": ALPHA, "at": format_instant(START_MS)}
+        record = canonical(seal("endorsement", body, beta.signer))
+
+        answer = await here.post("/v1/trust/endorsements", record)
+        again = await here.post("/v1/trust/endorsements", record)
+
+        told = answer.json()
+        assert (answer.status_code, told["q"], told["counts"]) == (201, "1", False)
+        assert again.json() == told
+        weak = {**body, "endorser": ALPHA, "agent": BETA}
+        refused = await here.post(
+            "/v1/trust/endorsements", canonical(seal("endorsement", weak, alpha.signer))
+        )
+        assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_trust_score")

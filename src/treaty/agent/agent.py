@@ -27,6 +27,7 @@ from treaty.engine.ports import Store
 from treaty.errors import Refused, SignatureError
 from treaty.identity.cards import CardView, make_card, open_card, open_listing
 from treaty.identity.keys import PublicKey, Signer, read_public_key
+from treaty.identity.records import seal
 from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.ids import uuid7
@@ -371,6 +372,13 @@ class Agent:
     async def trust(self, uri: str | None = None) -> dict[str, Json]:
         """What the trust node says of an agent, of this one by default."""
         return await patiently(lambda: self.client.trust(uri or self.uri))
+
+    async def endorse(self, uri: str, *, withdraw: bool = False) -> dict[str, Json]:
+        """Give this agent's word for another, or take it back; answers what it counts (B16)."""
+        at = format_instant(self.now_ms())
+        body: dict[str, Json] = {"endorser": self.uri, "agent": uri, "at": at}
+        record = seal("endorsement", {**body, "withdrawn": withdraw}, self.signer)
+        return await patiently(lambda: self.client.post_endorsement(record))
 
     async def balance(self) -> dict[str, Json]:
         """This agent's accounts and movements."""

@@ -68,5 +68,8 @@ class NodeClient(Protocol):
     async def post_attestation(self, record: Mapping[str, Json]) -> dict[str, Json]:
         """Hand in an attestation signed by the operator."""
 
+    async def post_endorsement(self, record: Mapping[str, Json]) -> dict[str, Json]:
+        """Hand in an endorsement signed by the endorser."""
+
     async def close(self) -> None:
         """Let go of connections."""

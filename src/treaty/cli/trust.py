@@ -1,4 +1,4 @@
-"""``treaty trust``: what an agent's score is made of, and an operator's word for one.
+"""``treaty trust``: what an agent's score is made of, and others' word for an agent.
 
 Read next: ``treaty.core.trust`` for the formulas, ``treaty.core.levels`` for the levels.
 """
@@ -15,6 +15,7 @@ import click
 from treaty.cli.discover import decimal
 from treaty.cli.options import (
     agent_argument,
+    as_option,
     db_option,
     json_option,
     node_option,
@@ -70,7 +71,7 @@ def instant(value: str) -> int:
 
 @click.group()
 def trust() -> None:
-    """Show what an agent's trust score is made of, and attest as a node's operator."""
+    """Show what an agent's trust score is made of, compute it again, and vouch for an agent."""
 
 
 @trust.command(short_help="Show an agent's score, components and level.")
@@ -109,6 +110,8 @@ def _show(view: Mapping[str, Json]) -> None:
             ("", (provisional, "yellow")),
             ("evidence", str(view["evidence"])),
             ("attested", _attestation(view.get("attestation")) if view["attested"] else ""),
+            ("endorsed", _endorsed(view.get("endorsements"))),
+            ("", (_capped(view), "yellow")),
             ("as of", str(view["at"])),
         ]
     )
@@ -138,6 +141,56 @@ def _attestation(record: Json) -> str:
         f"by {record.get('by')}, weight {record.get('weight')}, until {record.get('until')}: "
         f"{record.get('reason')}"
     )
+
+
+def _endorsed(endorsements: Json) -> str:
+    given = (
+        [one for one in endorsements if isinstance(one, dict)]
+        if isinstance(endorsements, list)
+        else []
+    )
+    counting = sum(one.get("counts") is True for one in given)
+    return f"by {len(given)}, of which {counting} count: they dealt with it lately" if given else ""
+
+
+def _capped(view: Mapping[str, Json]) -> str:
+    cap = view.get("cappedAt")
+    return "" if cap is None else f"held at {cap} or less after a breach"
+
+
+@trust.command(short_help="Give an agent's word for another agent.")
+@agent_argument
+@as_option(required=True)
+@click.option("--withdraw", is_flag=True, help="Take an earlier word back.")
+@node_option
+@json_option
+def endorse(agent: str, as_agent: str, withdraw: bool, node: str | None, as_json: bool) -> None:
+    """Give the word of one of your agents for another one; it is signed, and public.
+
+    It counts by the endorser's own standing, and only while the two have dealt in a year.
+    """
+    from treaty import app
+    from treaty.cli.nodes import at_node, signer_of, wait_for
+    from treaty.cli.terminal import say, show_json
+    from treaty.identity.records import seal
+    from treaty.wire.instants import format_instant
+
+    signer = signer_of(as_agent)
+    body: dict[str, Json] = {"endorser": as_agent, "agent": agent, "withdrawn": withdraw}
+
+    async def work() -> dict[str, Json]:
+        async with at_node(node, as_agent, signer) as client:
+            record = seal("endorsement", {**body, "at": format_instant(app.now_ms())}, signer)
+            return await client.post_endorsement(record)
+
+    answer = wait_for(work(), f"endorsing {agent}")
+    if as_json:
+        show_json(answer)
+    elif withdraw:
+        say(f"{as_agent} has taken back its word for {agent}")
+    else:
+        now = "counts" if answer.get("counts") else "counts once the two have dealt"
+        say(f"{as_agent} endorses {agent}; it {now}, with q {answer.get('q')}")
 
 
 @trust.command(short_help="Vouch for an agent as the node's operator.")

@@ -26,6 +26,7 @@ from treaty.core.levels import USD_ONLY, Rates
 from treaty.core.trust_components import WEIGHTS, Score, score
 from treaty.core.trust_fold import (
     Weight,
+    endorser_word,
     fold,
     outcome_weight,
     standing_at_opening,
@@ -74,6 +75,7 @@ __all__ = [
     "before_from_json",
     "before_to_json",
     "discrepancies",
+    "endorser_word",
     "fold",
     "outcome_value",
     "outcome_weight",

@@ -211,12 +211,17 @@ def _share(kept: int, total: int, breaches: Decimal) -> Decimal:
 
 
 def _endorsed(of: AgentState, agent: str, at_ms: int) -> int:
-    """Σq over endorsers of another domain with a deal of w > 0 in 365 days."""
+    """Σq over the endorsers that count."""
     return sum(
         endorser.q
         for endorser in of.endorsers
-        if dealt_lately(of, endorser.agent, at_ms) and not same_domain(endorser.agent, agent)
+        if endorsement_counts(of, endorser.agent, agent, at_ms)
     )
+
+
+def endorsement_counts(of: AgentState, endorser: str, agent: str, at_ms: int) -> bool:
+    """True when an endorsement counts: another domain, and a deal of weight in 365 days."""
+    return dealt_lately(of, endorser, at_ms) and not same_domain(endorser, agent)
 
 
 def dealt_lately(of: AgentState, other: str, at_ms: int) -> bool:

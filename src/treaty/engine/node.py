@@ -13,6 +13,7 @@ from typing import Final
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import SessionDialect
+from treaty.engine.endorsements import Endorsements
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
@@ -81,6 +82,7 @@ class Node:
             on_identity=self.trust.note_identity,
             trust_stream=LOG,
         )
+        self.endorsements = Endorsements(self.desk, self.registry.key_of)
         self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)

@@ -17,7 +17,7 @@ from treaty.engine.dialect import SessionDialect, Standing
 from treaty.engine.ports import Entry
 from treaty.errors import Refused, UnverifiableError, WireError
 from treaty.identity.cards import CardView, accepts_successor, make_listing, open_card
-from treaty.identity.keys import Signer
+from treaty.identity.keys import PublicKey, Signer
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.money import decimal_number
 
@@ -89,6 +89,11 @@ class Registry:
     def find(self, agent: str) -> Card | None:
         """The card in force, or None."""
         return self._directory.get(agent)
+
+    def key_of(self, agent: str) -> PublicKey | None:
+        """The key of the card in force, or None."""
+        card = self.find(agent)
+        return None if card is None else card.view.key
 
     async def register(self, raw: bytes) -> tuple[dict[str, Json], bool]:
         """Register a card or its successor; answers the card with its listing, and if it is new.

@@ -15,6 +15,7 @@ from treaty.core.levels import Ceilings, ceilings
 from treaty.core.levels import Standing as LevelStanding
 from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root
 from treaty.core.trust import (
+    RULES,
     Attestation,
     Before,
     Identity,
@@ -34,7 +35,8 @@ from treaty.core.trust import (
     stamped,
     standing_at_opening,
 )
-from treaty.core.trust_state import agent_state, organisation, organisation_state
+from treaty.core.trust_components import endorsement_counts
+from treaty.core.trust_state import agent_state, from_units, organisation, organisation_state
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
 from treaty.engine.openings import Stood, opening_stream
@@ -238,20 +240,32 @@ class TrustNode:
         )
 
     def view(self, agent: str) -> dict[str, Json]:
-        """What anyone may ask about an agent (B18)."""
-        now = self.score(agent)
-        attestation = None
-        of = self._log().state.agents.get(agent)
-        if of is not None and of.attestation is not None:
-            attestation = record_to_json(of.attestation)
+        """What anyone may ask about an agent, and what it takes to compute it again (B18)."""
+        now_ms, state = self._desk.clock(), self._log().state
+        now, of = score(state, agent, now_ms), agent_state(state, agent)
+        attestation = None if of.attestation is None else record_to_json(of.attestation)
         return {
             **_score_json(now),
             "agent": agent,
             "provisional": now.provisional,
             "attested": now.attested,
             "evidence": str(now.evidence),
+            "breaches": str(now.breaches),
+            "prior": str(now.prior),
+            "cappedAt": None if now.capped_at is None else str(now.capped_at),
+            "missing": now.missing,
             "attestation": attestation,
-            "at": format_instant(self._desk.clock()),
+            "endorsements": [
+                {
+                    "endorser": one.agent,
+                    "q": str(from_units(one.q).normalize()),
+                    "counts": endorsement_counts(of, one.agent, agent, now_ms),
+                }
+                for one in of.endorsers
+            ],
+            "rules": RULES,
+            "size": state.size,
+            "at": format_instant(now_ms),
         }
 
     def head(self) -> dict[str, Json]:

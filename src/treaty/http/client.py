@@ -188,6 +188,10 @@ class HttpNode:
         """Hand in an attestation signed by the operator."""
         return await self._post("/v1/trust/attestations", canonical(dict(record)))
 
+    async def post_endorsement(self, record: Mapping[str, Json]) -> dict[str, Json]:
+        """Hand in an endorsement signed by the endorser."""
+        return await self._post("/v1/trust/endorsements", canonical(dict(record)))
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.aclose()

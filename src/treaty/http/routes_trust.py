@@ -1,4 +1,4 @@
-"""The trust log: anyone reads it, the operator attests (ASP B16, B18)."""
+"""The trust log: anyone reads it, agents endorse, the operator attests (ASP B16, B18)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ async def attest(ask: Ask) -> Response:
     return json(await ask.node.trust.attest(read_json(await ask.body())), 201)
 
 
+async def endorse(ask: Ask) -> Response:
+    """Take in an endorsement signed by the endorser."""
+    return json(await ask.node.endorsements.endorse(read_json(await ask.body())), 201)
+
+
 ROUTES: Final[Routes] = {
     "/v1/trust/log": {"GET": extract, "HEAD": extract},
     "/v1/trust/log/head": {"GET": head, "HEAD": head},
     "/v1/trust/attestations": {"POST": attest},
+    "/v1/trust/endorsements": {"POST": endorse},
 }
