@@ -8,7 +8,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("wire", "identity", "actp", "store", "verify", "http", "quotes", "deal", "memory")
+BENCHES = (
+    "wire",
+    "identity",
+    "actp",
+    "store",
+    "verify",
+    "http",
+    "quotes",
+    "deal",
+    "discovery",
+    "memory",
+)
 
 
 def main() -> int:

@@ -350,20 +350,14 @@ class LocalNode:
         return answer
 
     async def describe(self) -> dict[str, Json]:
-        async def act(node: Node) -> dict[str, Json]:
-            return node.describe()
-
-        return await self._ask(act)
+        return await self._ask(lambda node: node.describe())
 
     async def register(self, card: Mapping[str, Json]) -> dict[str, Json]:
         raw = canonical(dict(card))
         return (await self._ask(lambda node: node.registry.register(raw)))[0]
 
     async def card(self, agent: str) -> dict[str, Json]:
-        async def act(node: Node) -> dict[str, Json]:
-            return node.registry.listed(agent)
-
-        return await self._ask(act)
+        return await self._ask(lambda node: node.registry.listed(agent))
 
     async def trust(self, agent: str) -> dict[str, Json]:
         async def act(node: Node) -> dict[str, Json]:

@@ -20,7 +20,7 @@ from treaty.wire.canonical import read_json
 @simulated
 async def test_a_node_says_who_it_is_and_who_operates_it() -> None:
     async with Town() as town:
-        described: Any = town.at_home().describe()
+        described: Any = await town.at_home().describe()
 
         assert described["uri"] == NODE
         assert described["versions"] == ["asp/0.1"]
@@ -102,7 +102,7 @@ def test_a_node_that_moved_registers_a_successor_of_its_card(changed: str) -> No
                 town.base_url = "http://elsewhere.example"
             await town.wake()
 
-            card = town.at_home().registry.listed(NODE)
+            card = await town.at_home().registry.listed(NODE)
             assert card["version"] == (2 if changed == "url" else 1)
 
     check()

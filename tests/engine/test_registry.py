@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.agent.local import ALPHA, BETA, NODE, Roads, Town, signer_of
-from tests.engine.speaker import CAROL, Speaker, people, read
+from tests.engine.speaker import CAROL, Speaker, bound, introduced, people, read
 from tests.simulation.clock import later, now_ms, simulated
+from treaty.core.matching import Need
 from treaty.dialects.asp.choices import SIGNING_PREFIX
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
@@ -18,8 +19,11 @@ from treaty.engine.registry import _prices
 from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError, WireError
 from treaty.identity.cards import key_hash, make_card, make_rotation, open_card, open_listing
 from treaty.identity.envelopes import open_envelope
+from treaty.identity.keys import Ed25519Signer
+from treaty.identity.revocations import make_revocation
 from treaty.store.memory import MemoryStore
 from treaty.wire.canonical import Json, canonical
+from treaty.wire.instants import format_instant
 
 DAY = 86_400_000
 
@@ -84,7 +88,7 @@ async def test_a_successor_takes_the_place_of_a_card() -> None:
         listed = await alpha.register(2, description="better")
 
         assert listed["description"] == "better"
-        assert town.at_home().registry.listed(ALPHA)["version"] == 2
+        assert (await town.at_home().registry.listed(ALPHA))["version"] == 2
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_another_card_is_a_conflict(version: int, who: str) -> None:
             assert caught.value.code == "card_conflict"
             card = town.at_home().registry.find(ALPHA)
             assert card is not None
-            assert card.view.key == signer_of("alpha").key
+            assert card.key == signer_of("alpha").key
             assert await town.inner.last(f"card/{ALPHA}") == 1
 
     check()
@@ -131,7 +135,7 @@ async def test_a_rotation_that_was_announced_is_accepted_and_recorded() -> None:
         assert proofs == ["key", "rotation"]
         card_now = town.at_home().registry.find(ALPHA)
         assert card_now is not None
-        assert card_now.view.key == second.key
+        assert card_now.key == second.key
 
 
 @pytest.mark.parametrize(
@@ -162,11 +166,12 @@ async def test_the_directory_is_the_same_after_a_restart() -> None:
     async with Town() as town:
         alpha, _beta = await people(town)
         await alpha.register(2, description="better")
-        before = [town.at_home().registry.listed(uri) for uri in (ALPHA, BETA, NODE)]
+        before = [await town.at_home().registry.listed(uri) for uri in (ALPHA, BETA, NODE)]
         await town.stop()
         await town.wake()
 
-        assert [town.at_home().registry.listed(uri) for uri in (ALPHA, BETA, NODE)] == before
+        after = [await town.at_home().registry.listed(uri) for uri in (ALPHA, BETA, NODE)]
+        assert after == before
 
 
 @simulated
@@ -211,7 +216,7 @@ async def test_the_node_lists_itself_and_registers_once() -> None:
             await town.stop()
             await town.wake()
 
-        assert town.at_home().registry.listed(NODE)["publicKey"] == town.signer.key.text
+        assert (await town.at_home().registry.listed(NODE))["publicKey"] == town.signer.key.text
         assert await town.inner.last(f"card/{NODE}") == 1
 
 
@@ -227,6 +232,35 @@ def question(
         at_ms=now_ms() if at_ms is None else at_ms,
         entropy=speaker.town.chance.randbytes(32),
     )
+
+
+@simulated
+async def test_discovery_follows_the_log_at_once_and_the_clock_within_two_minutes() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        registry, trust = town.at_home().registry, town.at_home().trust
+
+        def check() -> None:
+            found = {one.uri: one for one in registry.search(Need()).found}
+            assert found.keys() == {ALPHA, BETA, NODE}
+            for agent, one in found.items():
+                now = trust.standing(agent)
+                assert (one.score, one.level) == (now.score, now.level)
+
+        check()
+        await town.attest(BETA, until=format_instant(now_ms() + 100_000))
+        check()
+        assert registry.search(Need(min_level=4)).total == 1
+        session = await bound(alpha, beta)
+        await beta.fulfil(session)
+        await alpha.close(session, "completed", "cmt", rating=5)
+        await beta.close(session, "completed", "cmt", rating=4)
+        await later(1_000)
+        check()
+        assert registry.search(Need(min_level=2)).total == 2
+        await later(220_000)
+        assert not trust.score(BETA).attested
+        check()
 
 
 @simulated
@@ -300,7 +334,7 @@ async def test_a_listing_is_made_anew_each_time() -> None:
     async with Town() as town:
         alpha, _beta = await people(town)
         await later(600_000)
-        listed = town.at_home().registry.listed(ALPHA)
+        listed = await town.at_home().registry.listed(ALPHA)
 
         view = open_card(listed)
         assert open_listing(listed["listing"], town.signer.key, view, now_ms()).at_ms == now_ms()
@@ -311,10 +345,121 @@ async def test_a_listing_is_made_anew_each_time() -> None:
 async def test_nobody_has_the_card_of_an_unknown_agent() -> None:
     async with Town() as town:
         with pytest.raises(Refused) as caught:
-            town.at_home().registry.listed(CAROL)
+            await town.at_home().registry.listed(CAROL)
         assert caught.value.code == "unknown_agent"
 
 
 def test_hostile_prices_are_passed_over() -> None:
     found = _prices({"pricePerHour": True, "pricePerDay": "3", "pricePerGB": 2.5, "currency": 7})
     assert [(str(one.amount), one.unit, one.currency) for one in found] == [("2.5", "gb", None)]
+
+
+def made(signer: Ed25519Signer, uri: str = ALPHA, **changes: Any) -> bytes:
+    card = make_card(
+        signer, uri=uri, name="a", organization="o", org_id="o", capabilities=("a.b",),
+        endpoints={}, **changes,
+    )  # fmt: skip
+    return canonical(card)
+
+
+async def revoke(town: Town, by: str, *, of: str = "alpha", agent: str = ALPHA) -> Any:
+    word = make_revocation(
+        signer_of(by), uri=agent, key_id=signer_of(of).key.key_id, since_ms=now_ms()
+    )
+    return await town.at_home().registry.revoke(agent, canonical(word))
+
+
+@simulated
+async def test_a_revoked_key_is_not_heard_and_its_sessions_wait_for_the_successor() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        registry = town.at_home().registry
+        second = signer_of("alpha's next")
+        await alpha.register(2, nextKeyHash=key_hash(second.key))
+        session = await introduced(alpha, beta)
+        told, new = await revoke(town, "alpha's next")
+        assert (new, [one["keyId"] for one in told["revoked"]]) == (True, [alpha.signer.key.key_id])
+
+        # At once: nothing is heard by the old key, nobody finds the agent, no listing is made.
+        for attempt in (
+            alpha.propose(session, "p"),
+            alpha.invite(beta),
+            alpha.register(3),
+            registry.answer(question(alpha)),
+            registry.listed(ALPHA),
+        ):
+            with pytest.raises(SignatureError) as caught:
+                await attempt
+            assert caught.value.code == "key_revoked"
+        assert ALPHA not in {one.uri for one in registry.search(Need()).found}
+
+        # In a moment the session knows; its host and its parties fold the same signed fact.
+        await later(1_000)
+        assert (await alpha.state(session)).participants[ALPHA].revoked
+        entries = await town.inner.read(f"session/{session}")
+        facts = [read(one.body) for one in entries if b'"revocation"' in one.body]
+        assert [one["data"]["agent"] for one in facts] == [ALPHA]
+
+        # The successor needs no introduction by the key that was lost.
+        _, is_new = await registry.register(made(second, version=3))
+        assert not is_new
+        assert ALPHA in {one.uri for one in registry.search(Need()).found}
+        card = {"uri": ALPHA, "publicKey": second.key.text}
+        body = {"informType": "identity", "subject": "new key", "data": {"agentCard": card}}
+        await alpha.say(session, "INFORM", body, signer=second)
+        await alpha.say(session, "OBSERVE", {"subject": "x", "data": {}}, signer=second)
+
+
+@simulated
+async def test_a_revocation_twice_or_after_a_restart_is_the_same_revocation() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        await alpha.register(2, nextKeyHash=key_hash(signer_of("next").key))
+        session = await introduced(alpha, beta)
+        await revoke(town, "next")
+        _, new = await revoke(town, "next")
+        assert not new
+        await town.stop()
+        await town.wake()
+        await later(1_000)
+        entries = await town.inner.read(f"session/{session}")
+        assert sum(b'"fact":"revocation"' in one.body for one in entries) == 1
+        assert town.at_home().registry.is_revoked(ALPHA, alpha.signer.key.key_id)
+        assert not await town.inner.tasks("revocation")
+        with pytest.raises(SignatureError):
+            await town.at_home().registry.listed(ALPHA)
+
+
+@simulated
+async def test_only_the_committed_key_or_one_that_proved_the_domain_revokes() -> None:
+    async with Town() as town:
+        alpha, _beta = await people(town)
+        await alpha.register(2, nextKeyHash=key_hash(signer_of("next").key))
+        with pytest.raises(Refused) as caught:
+            await revoke(town, "mallory")
+        assert caught.value.code == "unauthorized"
+        await town.at_home().registry.note_proof(ALPHA, signer_of("rescue").key)
+        _, new = await revoke(town, "rescue")
+        assert new
+
+
+@simulated
+async def test_a_name_nobody_proved_gives_way_to_its_domain_and_begins_anew() -> None:
+    async with Town() as town:
+        await people(town)
+        await town.attest(ALPHA)
+        registry, owner = town.at_home().registry, signer_of("owner")
+        with pytest.raises(Refused) as caught:
+            await registry.register(made(owner))
+        assert caught.value.code == "card_conflict"
+
+        await registry.note_proof(ALPHA, owner.key)
+        await registry.register(made(owner))
+        card = registry.find(ALPHA)
+        assert card is not None
+        assert card.key == owner.key
+        assert (await registry.registered(ALPHA)).proven
+        assert not town.at_home().trust.score(ALPHA).attested
+        entries = await town.inner.read("trust/log")
+        proofs = [read(one.body).get("proof") for one in entries if ALPHA.encode() in one.body]
+        assert proofs == ["key", None, "displacement"]

@@ -185,29 +185,6 @@ async def test_two_processes_that_take_up_one_report_record_it_once() -> None:
 
 
 @simulated
-async def test_a_recent_standing_follows_the_log_at_once_and_the_clock_within_a_minute() -> None:
-    async with Town() as town:
-        alpha, beta = await people(town)
-        trust = town.at_home().trust
-
-        def check() -> None:
-            for agent in (ALPHA, BETA, CAROL):
-                assert trust.recent_standing(agent) == trust.standing(agent)
-
-        check()
-        await town.attest(BETA, until=format_instant(now_ms() + 100_000))
-        check()
-        assert trust.recent_standing(BETA).level == 4
-        await kept(town, alpha, beta)
-        check()
-        assert trust.recent_standing(ALPHA).level == 2
-        await later(99_500)
-        assert not trust.score(BETA).attested
-        await later(60_000)
-        check()
-
-
-@simulated
 async def test_a_head_signs_size_and_root() -> None:
     async with Town() as town:
         await people(town)

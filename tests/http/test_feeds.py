@@ -211,7 +211,7 @@ async def test_a_key_that_was_replaced_reads_no_more() -> None:
         alpha, beta = await here.agent(ALPHA), await here.agent(BETA)
         stream = inbox_stream(here, beta)
         await stream.begun()
-        here.node.registry._directory[BETA] = here.node.registry.find(ALPHA)
+        here.node.registry._keys[BETA] = here.node.registry._keys[ALPHA]
 
         await here.post("/v1/asp/sessions", Chain(alpha, beta).invitation())
         await stream.task

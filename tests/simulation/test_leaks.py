@@ -66,9 +66,9 @@ async def answers_of(node: Node, deal: Deal) -> bytes:
     hosted = await node.sessions.reader(deal.id, deal.line.voice.signer.key)
     told: list[Any] = [
         node.sessions.view(hosted),
-        node.describe(),
+        await node.describe(),
         await node.trust.extract(0, 100),
-        *[node.registry.listed(one) for one in (ALPHA, BETA)],
+        *[await node.registry.listed(one) for one in (ALPHA, BETA)],
         *[node.trust.view(one) for one in (ALPHA, BETA)],
         *[await node.clearing.statement(one) for one in (ALPHA, BETA)],
     ]

@@ -4,7 +4,7 @@ Laws (ASP B19): everything asked must hold; the order is (score descending, uri)
 pages joined at their cursors have neither gaps nor doubles; a near miss fails exactly one
 filter, which is named, and lies in the range of ranks that its page covers.
 
-Read next: ``treaty.engine.registry``, which keeps the candidates and asks here.
+Read next: ``catalogue``, which gives the same answers over a million without asking everybody.
 """
 
 from __future__ import annotations
@@ -157,29 +157,30 @@ def search(candidates: Iterable[Candidate], need: Need) -> Page:
     for candidate in candidates:
         failed = _failing(stated, candidate)
         total += not failed
-        if len(failed) > 1 or (after is not None and _rank(candidate) <= after):
+        if len(failed) > 1 or (after is not None and rank_of(candidate) <= after):
             continue
         if failed:
             misses.append(NearMiss(candidate, failed[0]))
         else:
             fits.append(candidate)
     limit = max(1, min(need.limit, PAGE_MAX))
-    best = nsmallest(limit + 1, fits, key=_rank)
+    best = nsmallest(limit + 1, fits, key=rank_of)
     found, more = tuple(best[:limit]), len(best) > limit
     return Page(
         found=found,
         total=min(total, COUNTED_MAX),
         exact=total <= COUNTED_MAX,
         more=more,
-        near_misses=_nearest(misses, _rank(found[-1]) if more else None),
+        near_misses=_nearest(misses, rank_of(found[-1]) if more else None),
     )
 
 
 def _nearest(misses: list[NearMiss], last: Rank | None) -> tuple[NearMiss, ...]:
     """The best ranked misses up to the last rank of their page; the last page has none."""
-    near = (one for one in misses if last is None or _rank(one.candidate) <= last)
-    return tuple(nsmallest(NEAR_MISSES_MAX, near, key=lambda one: _rank(one.candidate)))
+    near = (one for one in misses if last is None or rank_of(one.candidate) <= last)
+    return tuple(nsmallest(NEAR_MISSES_MAX, near, key=lambda one: rank_of(one.candidate)))
 
 
-def _rank(candidate: Candidate) -> Rank:
+def rank_of(candidate: Candidate) -> Rank:
+    """Where a candidate stands: the least is the best."""
     return -candidate.score, candidate.uri

@@ -18,13 +18,15 @@ from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.hosted import STREAM, Hosted, Written, session_kind, session_stream
-from treaty.engine.ports import Task
-from treaty.identity.keys import Signer
+from treaty.engine.ports import Task, Unit
+from treaty.identity.keys import Signer, read_public_key
 from treaty.identity.records import seal
-from treaty.wire.canonical import Json, canonical
+from treaty.wire import fields
+from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import Money, money_to_json
 
+SESSIONS_AT_ONCE: Final = 1_000
 STEPS_AT_ONCE: Final = 64
 """Escrow orders or timers of one session in one transaction; the next one goes on at once."""
 
@@ -146,6 +148,45 @@ class FollowUp:
             self.settle(transaction, stream, at_ms)
 
         await self._desk.transact((stream,), decide)
+
+    async def tell_revoked(self, task: Task) -> None:
+        """Write in every running session of an agent that its key was revoked (B5).
+
+        Done again after a crash it finds the sessions that know of it already.
+        """
+        record = read_json(task.payload)
+        assert isinstance(record, dict)
+        after = ""
+        while tasks := await self._desk.store.tasks("timer", SESSIONS_AT_ONCE, after):
+            for timer in tasks:
+                await self._tell_one(session_stream(timer.payload.decode()), record)
+            after = tasks[-1].id
+        await self._desk.store.commit(Unit(drop_tasks=(task.id,)))
+
+    async def _tell_one(self, stream: str, record: Mapping[str, Json]) -> None:
+        agent, key_id = fields.agent(record, "uri"), fields.ident(record, "keyId")
+
+        def concerned(hosted: Hosted) -> bool:
+            member = hosted.state.participants.get(agent)
+            if member is None or member.public_key is None or member.revoked:
+                return False
+            return read_public_key(member.public_key).key_id == key_id
+
+        def decide(transaction: Transaction) -> None:
+            hosted: Hosted = transaction.state(stream)
+            if concerned(hosted):
+                data: dict[str, Json] = {
+                    "agent": agent,
+                    "keyId": key_id,
+                    "since": record.get("since"),
+                    "record": dict(record),
+                }
+                at_ms = max(transaction.now_ms, hosted.state.at_ms)
+                self.write_fact(transaction, stream, "revocation", data, at_ms)
+                self.settle(transaction, stream, at_ms)
+
+        if concerned(await self._desk.state(stream)):
+            await self._desk.transact((stream,), decide)
 
     async def note_outage(self, session_id: str, from_ms: int, to_ms: int) -> None:
         """Record that the host was away; every deadline running in it moves on (B10).

@@ -23,7 +23,7 @@ from treaty.engine.ports import Store, Task, Unit
 from treaty.engine.quote_timers import TASK as QUOTE_TASK
 from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
-from treaty.engine.registry import Registry
+from treaty.engine.registry import REVOCATION, Registry, Scores
 from treaty.engine.sessions import Host, Sessions
 from treaty.engine.trust import LOG, TrustNode
 from treaty.identity.cards import make_card
@@ -77,10 +77,12 @@ class Node:
             dialect,
             uri=identity.uri,
             signer=identity.signer,
-            standing=self.trust.standing,
-            recent_standing=self.trust.recent_standing,
-            on_identity=self.trust.note_identity,
-            trust_stream=LOG,
+            scores=Scores(
+                standing=self.trust.standing,
+                taken_changes=self.trust.taken_changes,
+                on_identity=self.trust.note_identity,
+                stream=LOG,
+            ),
         )
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
         self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
@@ -97,7 +99,11 @@ class Node:
             standing=self.trust.standing,
         )
         self._beat_ms = 0
-        handlers = {"timer": self.follow_up.fire, "outcome": self._record_outcome}
+        handlers = {
+            "timer": self.follow_up.fire,
+            "outcome": self._record_outcome,
+            REVOCATION: self.follow_up.tell_revoked,
+        }
         self.quotes: Quotes | None = None
         if selling is not None:
             self.quotes = Quotes(self.desk, selling)
@@ -121,13 +127,13 @@ class Node:
     async def _register_self(self) -> None:
         """The node is an agent: its own card is in its own registry."""
         own = self.identity
-        current = self.registry.find(own.uri)
+        current = (await self.registry.registered(own.uri)).view
         version = 1
         if current is not None:
-            endpoints = current.view.card.get("endpoints")
-            if current.view.key == own.signer.key and endpoints == self._endpoints():
+            endpoints = current.card.get("endpoints")
+            if current.key == own.signer.key and endpoints == self._endpoints():
                 return
-            version = current.view.version + 1
+            version = current.version + 1
         card = make_card(
             own.signer,
             uri=own.uri,
@@ -166,6 +172,7 @@ class Node:
 
     async def _beat(self) -> None:
         """Write down that the node lives, every five seconds, and forget what has lapsed."""
+        self.registry.refresh()
         now_ms = self.desk.clock()
         if abs(now_ms - self._beat_ms) < HEARTBEAT_MS:
             return
@@ -183,7 +190,7 @@ class Node:
         state = transaction.state(stream).state
         self.follow_up.write_fact(transaction, stream, "outcome", data, max(at_ms, state.at_ms))
 
-    def describe(self) -> dict[str, Json]:
+    async def describe(self) -> dict[str, Json]:
         """``GET /.well-known/asp.json``: the node's card, endpoints and versions."""
         own = self.identity
         return {
@@ -191,7 +198,7 @@ class Node:
             "versions": [self.dialect.tag],
             "url": own.base_url,
             "endpoints": dict(self._endpoints()),
-            "card": self.registry.listed(own.uri),
+            "card": await self.registry.listed(own.uri),
             "keyId": own.signer.key.key_id,
             "publicKey": own.signer.key.text,
             "operator": {

@@ -1,42 +1,73 @@
 """The registry: who is who, who offers what, and the signed answers to both questions.
 
-A card lives in the stream ``card/<agent>``; the newest entry is the card in force. All cards
-are held in a directory in memory, loaded at start, so that discovery reads no store.
+Cards, proofs and revocations of an agent live in its stream ``card/<agent>``. In memory are, of
+everybody, the key in force and what discovery asks for (``core.catalogue``); a whole card is read
+when it is asked for. So a million agents take about a gigabyte, and a question reads no store.
+
+Read next: ``registered``, who may change what; ``domains``, how a domain is proven.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
-from treaty.core.matching import Candidate, Price, search
+from treaty.core.catalogue import Catalogue
+from treaty.core.matching import Candidate, Need, Page, Price
+from treaty.core.trust import Proof
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import SessionDialect, Standing
-from treaty.engine.ports import Entry
-from treaty.errors import Refused, UnverifiableError, WireError
-from treaty.identity.cards import CardView, accepts_successor, make_listing, open_card
-from treaty.identity.keys import PublicKey, Signer
+from treaty.engine.ports import Task
+from treaty.engine.registered import (
+    Registered,
+    fold_registered,
+    judge_card,
+    judge_revocation,
+    notice_of,
+)
+from treaty.errors import Refused, SignatureError, UnverifiableError, WireError
+from treaty.identity.cards import CardView, make_listing, open_card
+from treaty.identity.keys import (
+    KEY_BYTES,
+    ProofKey,
+    PublicKey,
+    Signer,
+    read_ec_public_key,
+)
+from treaty.identity.revocations import open_revocation
 from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.instants import format_instant
 from treaty.wire.money import decimal_number
 
 STREAM: Final = "card"
 LISTING_MS: Final = 86_400_000
 FRESHNESS_MS: Final = 60_000
 CARDS_MAX: Final = 1_000_000
+ROUND_MS: Final = 60_000
+"""Scores that time alone changes are looked at anew once a minute..."""
+LOOKED_AT_ONCE: Final = 128
+"""... so many agents at a time, some milliseconds' work: a round over a million takes an hour."""
+KEYS_CACHED_MAX: Final = 4_096
+REVOCATION: Final = "revocation"
+"""The task that tells open sessions of a revoked key."""
 
-OnIdentity = Callable[[Transaction, CardView, CardView | None], None]
-"""Called inside the registration's transaction: the trust node records the identity."""
+OnIdentity = Callable[[Transaction, str, Proof, PublicKey], None]
+"""Called inside the registration's transaction: the trust node records what was proven."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card in force of one agent."""
+    """What of an agent's card in force is at hand at once."""
 
-    view: CardView
-    candidate: Candidate
-    """As discovery sees it, but for its score, which is looked up when asked."""
+    key: PublicKey
+    proof_key: ProofKey
+    """The key of its DPoP proofs."""
+    barred: bool
+    """The key is revoked, and its successor has not come yet."""
 
 
 def card_stream(agent: str) -> str:
@@ -44,98 +75,176 @@ def card_stream(agent: str) -> str:
     return f"{STREAM}/{agent}"
 
 
-def _fold(_before: CardView | None, entry: Entry, parsed: object) -> CardView:
-    if isinstance(parsed, CardView):
-        return parsed
-    return open_card(read_json(entry.body))
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the registry asks the trust node."""
+
+    standing: Callable[[str], Standing]
+    taken_changes: Callable[[], set[str]]
+    """The agents whose records have changed since this was last asked."""
+    on_identity: OnIdentity
+    stream: str
+    """Of the trust log."""
 
 
 class Registry:
     """Cards, listings and discovery of one node."""
 
     def __init__(
-        self,
-        desk: Desk,
-        dialect: SessionDialect,
-        *,
-        uri: str,
-        signer: Signer,
-        standing: Callable[[str], Standing],
-        recent_standing: Callable[[str], Standing],
-        on_identity: OnIdentity,
-        trust_stream: str,
+        self, desk: Desk, dialect: SessionDialect, *, uri: str, signer: Signer, scores: Scores
     ) -> None:
         self._desk = desk
         self._dialect = dialect
         self._uri = uri
         self._signer = signer
-        self._standing = standing
-        self._recent_standing = recent_standing
-        self._on_identity = on_identity
-        self._trust_stream = trust_stream
-        self._directory: dict[str, Card] = {}
-        desk.register(STREAM, Kind(lambda _stream: None, _fold))
+        self._scores = scores
+        self._keys: dict[str, bytes] = {}
+        """Agent -> the keys of its card, packed: a million of them must be small."""
+        self._revoked: dict[str, frozenset[str]] = {}
+        self._catalogue = Catalogue()
+        self._round: Iterator[str] = iter(())
+        self._round_ms = 0
+        desk.register(STREAM, Kind(lambda _stream: Registered(), fold_registered))
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     async def load(self) -> None:
         """Fill the directory from the store, once, before the first request."""
         after = ""
         while names := await self._desk.store.streams(f"{STREAM}/", after):
             for stream in names:
-                view = await self._desk.state(stream)
-                self._directory[view.uri.text] = _card(view)
+                self._enter(stream.partition("/")[2], await self._desk.state(stream))
                 self._desk.forget(stream)
             after = names[-1]
 
     def find(self, agent: str) -> Card | None:
-        """The card in force, or None."""
-        return self._directory.get(agent)
+        """The keys in force, or None for an agent without a card."""
+        packed = self._keys.get(agent)
+        return None if packed is None else _unpacked(packed)
+
+    def is_revoked(self, agent: str, key_id: str) -> bool:
+        """True for a key that is not to be heard any more."""
+        return key_id in self._revoked.get(agent, ())
+
+    async def registered(self, agent: str) -> Registered:
+        """Everything that is known of one agent."""
+        state: Registered = await self._desk.state(card_stream(agent))
+        return state
 
     def key_of(self, agent: str) -> PublicKey | None:
         """The key of the card in force, or None."""
         card = self.find(agent)
-        return None if card is None else card.view.key
+        return None if card is None or card.barred else card.key
 
     async def register(self, raw: bytes) -> tuple[dict[str, Json], bool]:
         """Register a card or its successor; answers the card with its listing, and if it is new.
 
-        Raises ``WireError``, ``SignatureError``, ``Refused`` (``card_conflict``).
+        The same card again changes nothing. Raises ``WireError``, ``SignatureError`` (also
+        ``key_revoked``), ``Refused`` (``card_conflict``, ``capacity_unavailable``).
         """
         view = open_card(read_json(raw))
         agent = view.uri.text
-        if agent not in self._directory and len(self._directory) >= CARDS_MAX:
-            raise Refused("this registry is full", "capacity_unavailable")
+        self._check_room(view)
         stream = card_stream(agent)
 
         def decide(transaction: Transaction) -> bool:
-            current: CardView | None = transaction.state(stream)
-            if current is not None and current.card_hash == view.card_hash:
+            before: Registered = transaction.state(stream)
+            proofs = judge_card(before, view, transaction.now_ms)
+            if proofs is None:
                 return False
-            if current is not None:
-                accepts_successor(current, view)
             transaction.append(stream, "card", canonical(_bare(view)), None, view)
-            self._on_identity(transaction, view, current)
-            transaction.afterwards(lambda: self._enter(agent, view))
-            return current is None
+            for proof in proofs:
+                self._scores.on_identity(transaction, agent, proof, view.key)
+            after = transaction.state(stream)
+            transaction.afterwards(lambda: self._enter(agent, after))
+            return before.view is None
 
-        new = await self._desk.transact((stream, self._trust_stream), decide)
-        return self.listed(agent), new
+        new = await self._desk.transact((stream, self._scores.stream), decide)
+        return await self.listed(agent), new
 
-    def _enter(self, agent: str, view: CardView) -> None:
-        self._directory[agent] = _card(view)
-        # From here on the directory is asked.
-        self._desk.forget(card_stream(agent))
+    def _check_room(self, view: CardView) -> None:
+        if view.uri.text not in self._keys and len(self._keys) >= CARDS_MAX:
+            raise Refused("this registry is full", "capacity_unavailable")
+        self._catalogue.check_room(_candidate(view, Standing(Decimal(0), 0, provisional=True)))
 
-    def listed(self, agent: str) -> dict[str, Json]:
-        """A card with a fresh signed listing. Raises ``Refused`` (``unknown_agent``)."""
-        card = self.find(agent)
-        if card is None:
+    def _enter(self, agent: str, state: Registered) -> None:
+        """Believe what is stored of an agent."""
+        if state.revoked:
+            self._revoked[agent] = frozenset(state.revoked)
+        if state.view is None:
+            return
+        self._keys[agent] = _packed(state.view, barred=state.barred)
+        if state.barred:
+            self._catalogue.remove(agent)
+        else:
+            self._catalogue.put(_candidate(state.view, self._scores.standing(agent)))
+
+    async def revoke(self, agent: str, raw: bytes) -> tuple[dict[str, Json], bool]:
+        """Take in a revocation; answers what is known of the agent, and if that is new.
+
+        From then on the key is refused, and open sessions of the agent are paused until it shows
+        the successor. Raises as ``open_revocation`` and ``judge_revocation`` do.
+        """
+        word = open_revocation(read_json(raw))
+        if word.uri != agent:
+            raise Refused("the revocation is for another agent than the address", "malformed")
+        stream = card_stream(agent)
+
+        def decide(transaction: Transaction) -> bool:
+            if not judge_revocation(transaction.state(stream), word, transaction.now_ms):
+                return False
+            body = canonical(dict(word.record))
+            transaction.append(stream, REVOCATION, body, raw, word)
+            name = f"{REVOCATION}/{agent}/{word.key_id}"
+            transaction.put_task(Task(name, REVOCATION, transaction.now_ms, body))
+            after = transaction.state(stream)
+            transaction.afterwards(lambda: self._enter(agent, after))
+            return True
+
+        new = await self._desk.transact((stream,), decide)
+        return await self.notice(agent), new
+
+    async def note_proof(self, agent: str, key: PublicKey) -> dict[str, Json]:
+        """Record that a key has proven the agent's domain; answers what is known of the agent."""
+        stream = card_stream(agent)
+
+        def decide(transaction: Transaction) -> None:
+            before: Registered = transaction.state(stream)
+            body: dict[str, Json] = {
+                "publicKey": key.text,
+                "keyId": key.key_id,
+                "at": format_instant(transaction.now_ms),
+            }
+            transaction.append(stream, "proof", canonical(body))
+            after: Registered = transaction.state(stream)
+            if after.proven and not before.proven:
+                self._scores.on_identity(transaction, agent, Proof.DOMAIN, key)
+            transaction.afterwards(lambda: self._enter(agent, after))
+
+        await self._desk.transact((stream, self._scores.stream), decide)
+        return await self.notice(agent)
+
+    async def notice(self, agent: str) -> dict[str, Json]:
+        """What anybody may know of a name: proven or not, contended by whom, what is revoked."""
+        return notice_of(agent, await self.registered(agent))
+
+    async def listed(self, agent: str) -> dict[str, Json]:
+        """A card with a fresh signed listing.
+
+        Raises ``Refused`` (``unknown_agent``) and ``SignatureError`` (``key_revoked``).
+        """
+        state = await self.registered(agent)
+        if state.view is None:
             raise Refused("no agent is registered under this URI", "unknown_agent")
+        if state.barred:
+            raise SignatureError("the key of this card was revoked", "key_revoked")
         now_ms = self._desk.clock()
-        standing = self._standing(agent)
+        standing = self._scores.standing(agent)
         score = _number(standing.score)
         listing = make_listing(
             self._signer,
-            card_hash=card.view.card_hash,
+            card_hash=state.view.card_hash,
             uri=agent,
             registry=self._uri,
             at_ms=now_ms,
@@ -144,7 +253,7 @@ class Registry:
             trust_level=standing.level,
         )
         return {
-            **_bare(card.view),
+            **_bare(state.view),
             "trustScore": score,
             "trustLevel": standing.level,
             "listing": listing,
@@ -161,35 +270,53 @@ class Registry:
             raise UnverifiableError(
                 f"{message.sender} has no card here: register it, or ask with GET", "unknown_agent"
             )
+        if card.barred:
+            raise SignatureError(f"the key of {message.sender} was revoked", "key_revoked")
         now_ms = self._desk.clock()
         if abs(now_ms - message.timestamp_ms) > FRESHNESS_MS:
             raise Refused("the question is more than 60 s old, or from the future", "proof_invalid")
-        self._dialect.check_query(message, card.view.key, received_at_ms=now_ms)
-        page = search(self.candidates(), need)
+        self._dialect.check_query(message, card.key, received_at_ms=now_ms)
         return self._dialect.answer_query(
             message,
-            page,
+            self.search(need),
             signer=self._signer,
             uri=self._uri,
             at_ms=now_ms,
             entropy=self._desk.entropy(32),
         )
 
-    def candidates(self) -> Iterable[Candidate]:
-        """Everybody listed, with the score of this minute."""
-        for card in self._directory.values():
-            standing = self._recent_standing(card.candidate.uri)
-            yield Candidate(
-                uri=card.candidate.uri,
-                score=standing.score,
-                level=standing.level,
-                capabilities=card.candidate.capabilities,
-                schemas=card.candidate.schemas,
-                protocols=card.candidate.protocols,
-                organization=card.candidate.organization,
-                prices=card.candidate.prices,
-                pricing=card.candidate.pricing,
-            )
+    def search(self, need: Need) -> Page:
+        """Answer a need, over everybody listed, by the scores of what is on record now."""
+        for agent in self._scores.taken_changes():
+            self._rerank(agent)
+        return self._catalogue.search(need)
+
+    def refresh(self) -> None:
+        """Look at some scores anew, for time alone changes them. To be called now and then."""
+        now_ms = self._desk.clock()
+        some = list(islice(self._round, LOOKED_AT_ONCE))
+        if not some and abs(now_ms - self._round_ms) >= ROUND_MS:
+            self._round, self._round_ms = iter(tuple(self._keys)), now_ms
+        for agent in some:
+            self._rerank(agent)
+
+    def _rerank(self, agent: str) -> None:
+        if agent in self._keys:
+            standing = self._scores.standing(agent)
+            self._catalogue.rerank(agent, standing.score, standing.level)
+
+
+def _packed(view: CardView, *, barred: bool) -> bytes:
+    """The keys of a card: the key, a mark, and the key for proofs where there is another."""
+    other = view.proof_key.jwk() if view.proof_key != view.key else None
+    return view.key.raw + (b"!" if barred else b".") + (b"" if other is None else canonical(other))
+
+
+@lru_cache(maxsize=KEYS_CACHED_MAX)
+def _unpacked(packed: bytes) -> Card:
+    key, rest = PublicKey(packed[:KEY_BYTES]), packed[KEY_BYTES:]
+    proof_key = read_ec_public_key(read_json(rest[1:])) if rest[1:] else key
+    return Card(key, proof_key, barred=rest[:1] == b"!")
 
 
 def _bare(view: CardView) -> dict[str, Json]:
@@ -202,14 +329,15 @@ def _number(score: Decimal) -> int | float:
     return int(score) if score == score.to_integral_value() else float(score)
 
 
-def _card(view: CardView) -> Card:
+def _candidate(view: CardView, standing: Standing) -> Candidate:
+    """An agent as discovery sees it."""
     card = view.card
     pricing = card.get("pricing")
     stated: Mapping[str, Json] = pricing if isinstance(pricing, dict) else {}
-    candidate = Candidate(
+    return Candidate(
         uri=view.uri.text,
-        score=Decimal(0),
-        level=0,
+        score=standing.score,
+        level=standing.level,
         capabilities=view.capabilities,
         schemas=_texts(card.get("schemas")),
         protocols=_texts(card.get("protocols")),
@@ -217,7 +345,6 @@ def _card(view: CardView) -> Card:
         prices=_prices(stated),
         pricing=stated,
     )
-    return Card(view, candidate)
 
 
 def _texts(value: Json) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from treaty.engine.inbox import Inboxes
 from treaty.engine.openings import Openings
 from treaty.engine.ports import Entry
 from treaty.engine.registry import Registry
-from treaty.errors import Refused, UnverifiableError, shown
+from treaty.errors import Refused, SignatureError, UnverifiableError, shown
 from treaty.identity.keys import ProofKey, PublicKey, Signer, read_public_key
 from treaty.identity.records import seal
 from treaty.wire.canonical import Json, canonical
@@ -178,13 +178,18 @@ class Sessions:
         card = self._registry.find(message.sender)
         if member is not None and member.public_key is not None and not member.revoked:
             key = pinned(member.public_key)
-            same = card is not None and card.view.key == key
-            return key, card.view.proof_key if card is not None and same else key
+            if self._registry.is_revoked(message.sender, key.key_id):
+                # Its sessions hear of it in a moment; nobody is heard by it meanwhile.
+                raise SignatureError(f"the key of {message.sender} was revoked", "key_revoked")
+            same = card is not None and card.key == key
+            return key, card.proof_key if card is not None and same else key
         if card is None:
             raise UnverifiableError(
                 f"{message.sender} has no card here: register it first", "unknown_agent"
             )
-        return card.view.key, card.view.proof_key
+        if card.barred:
+            raise SignatureError(f"the key of {message.sender} was revoked", "key_revoked")
+        return card.key, card.proof_key
 
     def _check_opening(self, message: Any, invitee: str) -> None:
         if self._registry.find(invitee) is None:
@@ -311,12 +316,12 @@ class Sessions:
 
     def _reads_with(self, member: Any, key: ProofKey) -> bool:
         card = self._registry.find(member.uri)
-        if member.public_key is not None:
+        if member.public_key is not None and not member.revoked:
             own = pinned(member.public_key)
-            return key == own or (
-                card is not None and card.view.key == own and card.view.proof_key == key
-            )
-        return card is not None and key in (card.view.key, card.view.proof_key)
+            if self._registry.is_revoked(member.uri, own.key_id):
+                return False
+            return key == own or (card is not None and card.key == own and card.proof_key == key)
+        return card is not None and not card.barred and key in (card.key, card.proof_key)
 
     def view(self, hosted: Hosted) -> dict[str, Json]:
         """What a participant may know of the session at once."""

@@ -36,13 +36,12 @@ from treaty.core.trust import (
     standing_at_opening,
 )
 from treaty.core.trust_components import endorsement_counts
-from treaty.core.trust_state import agent_state, from_units, organisation, organisation_state
+from treaty.core.trust_state import agent_state, from_units
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
 from treaty.engine.openings import Stood, opening_stream
 from treaty.engine.ports import Entry, Nonce, Task
 from treaty.errors import Refused
-from treaty.identity.cards import CardView
 from treaty.identity.keys import PublicKey, Signer
 from treaty.identity.records import open_record, seal
 from treaty.wire import fields
@@ -53,7 +52,6 @@ from treaty.wire.money import money_from_json, number_to_json
 STREAM: Final = "trust"
 LOG: Final = "trust/log"
 PAGE_MAX: Final = 200
-RECENT_MS: Final = 60_000
 REPEATS_MS: Final = 86_400_000
 """How long a repeated report of an outcome is recognised; its task is gone at once."""
 RECORD_KINDS: Final = frozenset(("identity", "attestation", "endorsement", "violation", "outcome"))
@@ -70,16 +68,6 @@ class TrustLog:
     frontier: Frontier = field(default_factory=Frontier)
 
 
-@dataclass(frozen=True, slots=True)
-class _Recent:
-    """A standing that was computed a moment ago."""
-
-    mark: object
-    """What it was computed from, beside the time."""
-    at_ms: int
-    standing: Standing
-
-
 class TrustNode:
     """The trust log of one node."""
 
@@ -93,14 +81,16 @@ class TrustNode:
         self._operator_uri = operator_uri
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._grown = Frontier()
-        self._recent: dict[str, _Recent] = {}
+        self._named: dict[str, int] = {}
+        """Agent -> position of the last record that names it, until it is asked for."""
         roots = Roots(clearings=frozenset((uri,)), attesters=frozenset((operator_uri,)))
         self.roots = roots
-        desk.register(STREAM, Kind(lambda _stream: TrustLog(TrustState(roots=roots)), _fold))
+        desk.register(STREAM, Kind(lambda _stream: TrustLog(TrustState(roots=roots)), self._fold))
 
     async def load(self) -> None:
         """Fold the log once, at start; it is kept from then on."""
         await self._desk.pin(LOG)
+        self._named.clear()
 
     def score(self, agent: str) -> Score:
         """The score of an agent now."""
@@ -115,16 +105,15 @@ class TrustNode:
         """The standing to store when a session opens (B16)."""
         return standing_at_opening(self._log().state, agent, at_ms)
 
-    def recent_standing(self, agent: str) -> Standing:
-        """The standing as of the last minute, and of all that is in the log: for long lists."""
-        state, now_ms = self._log().state, self._desk.clock()
-        own, group = agent_state(state, agent), organisation(state, agent)
-        mark = (own, organisation_state(state, group))
-        known = self._recent.get(agent)
-        if known is None or known.mark != mark or not 0 <= now_ms - known.at_ms < RECENT_MS:
-            known = _Recent(mark, now_ms, self.standing(agent))
-            self._recent[agent] = known
-        return known.standing
+    def taken_changes(self) -> set[str]:
+        """The agents that durable records of the log have named since this was last asked."""
+        if not self._named:
+            return set()
+        size = self._log().frontier.size
+        taken = {agent for agent, position in self._named.items() if position <= size}
+        for agent in taken:
+            del self._named[agent]
+        return taken
 
     def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
         """What may be open between two parties now (B17)."""
@@ -141,15 +130,17 @@ class TrustNode:
         return log
 
     def note_identity(
-        self, transaction: Transaction, view: CardView, current: CardView | None
+        self, transaction: Transaction, agent: str, proof: Proof, key: PublicKey
     ) -> None:
-        """A card was registered: its key is proven; a rotated one is on record (B16)."""
-        if current is not None and current.key == view.key:
-            return
-        proof = Proof.KEY if current is None else Proof.ROTATION
-        key = view.key.text
-        record = Identity(view.uri.text, proof.value, transaction.now_ms, self._uri, key)
+        """Something about an agent's identity was proven, by this key (B16)."""
+        record = Identity(agent, proof.value, transaction.now_ms, self._uri, key.text)
         self._append(transaction, record)
+
+    def _fold(self, log: TrustLog, entry: Entry, parsed: object) -> TrustLog:
+        record = parsed if isinstance(parsed, Record) else _read(entry)
+        for agent in _agents_of(record):
+            self._named[agent] = entry.position
+        return _fold(log, entry, record)
 
     def _append(self, transaction: Transaction, record: Record) -> tuple[int, dict[str, Json]]:
         """Seal a record of the node's own and append it; returns its index and itself."""
@@ -312,13 +303,18 @@ class TrustNode:
         return self._nodes[height, index]
 
 
-def _fold(log: TrustLog, entry: Entry, parsed: object) -> TrustLog:
-    record = parsed if isinstance(parsed, Record) else _read(entry)
+def _fold(log: TrustLog, entry: Entry, record: Record) -> TrustLog:
     return replace(
         log,
         state=fold(log.state, record),
         frontier=append(log.frontier, leaf_hash(entry.body)),
     )
+
+
+def _agents_of(record: Record) -> tuple[str, ...]:
+    if isinstance(record, Outcome):
+        return tuple(party.agent for party in record.parties)
+    return (record.agent,)
 
 
 def _read(entry: Entry) -> Record:

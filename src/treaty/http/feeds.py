@@ -129,5 +129,5 @@ def check_owner(node: Node, agent: str, key: ProofKey) -> None:
     card = node.registry.find(agent)
     if card is None:
         raise Refused("no agent is registered under this URI", "unknown_agent")
-    if key not in (card.view.key, card.view.proof_key):
+    if card.barred or key not in (card.key, card.proof_key):
         raise Refused(f"only {agent} itself may ask this", "unauthorized")

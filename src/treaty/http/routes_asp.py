@@ -7,7 +7,6 @@ from typing import Final
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from treaty.core.matching import search
 from treaty.dialects.asp.discovery import page_to_json, read_need
 from treaty.engine.ports import Entry
 from treaty.errors import WireError, shown
@@ -37,7 +36,7 @@ async def register(ask: Ask) -> Response:
 
 async def card(ask: Ask) -> Response:
     """An agent's card with a fresh listing."""
-    return json(ask.node.registry.listed(ask.agent()))
+    return json(await ask.node.registry.listed(ask.agent()))
 
 
 async def trust(ask: Ask) -> Response:
@@ -62,7 +61,7 @@ async def discover(ask: Ask) -> Response:
 async def look(ask: Ask) -> Response:
     """The same without signatures, for people and for a first look (B19)."""
     need = read_need(_filters(ask.query))
-    return json(page_to_json(search(ask.node.registry.candidates(), need)))
+    return json(page_to_json(ask.node.registry.search(need)))
 
 
 def _filters(query: QueryParams) -> dict[str, Json]:

@@ -12,7 +12,7 @@ from treaty.http.asking import Ask, Routes
 
 async def describe(ask: Ask) -> Response:
     """The node's card, endpoints, versions, keys and operator."""
-    return json(ask.node.describe())
+    return json(await ask.node.describe())
 
 
 async def health(_ask: Ask) -> Response:
