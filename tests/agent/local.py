@@ -26,6 +26,7 @@ from tests.simulation.clock import later, now_ms
 from treaty.agent import Agent, Profile
 from treaty.agent.ports import InboxItem, LogItem, Page
 from treaty.dialects.asp.dialect import ASP
+from treaty.engine.fetching import Fetcher
 from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import inbox_stream
 from treaty.engine.node import Identity, Node
@@ -131,6 +132,7 @@ class Town:
         roads: Roads | None = None,
         seed: int = 0,
         fate: Callable[[Unit], str | None] | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.inner: Store = store or MemoryStore()
         self._reopen = reopen
@@ -148,6 +150,7 @@ class Town:
         self.units = 0
         """Commits so far, over all lives of the node."""
         self._fate = fate
+        self._fetcher = fetcher
         self._store: MortalStore | None = None
         self._outbox: asyncio.Task[None] | None = None
         self._agents: dict[str, MemoryStore] = {}
@@ -190,6 +193,7 @@ class Town:
             clock=self.clock,
             entropy=self.chance.randbytes,
             complain=self.complaints.append,
+            fetcher=self._fetcher,
         )
         await node.start()
         self.node = node

@@ -24,22 +24,18 @@ from treaty.core.commitment import (
     bind,
     claim,
     confirm,
-    end,
-    ending,
     extend,
     extend_for,
     has_pending,
     next_due_ms,
     note_reserved,
-    note_settled,
-    order,
     pass_time,
-    post_units,
 )
+from treaty.core.settlement import end, ending, note_settled, order, post_units
 from treaty.wire.money import Money
 
 BUYER, SELLER = "agent://buyer.example", "agent://seller.example"
-PENDING, CLAIMED, KEPT, BREACHED = ObligationState
+PENDING, CLAIMED, KEPT, BREACHED, DISPUTED = ObligationState
 WINDOW_MS = 1_000_000
 DEADLINE_MS = 5_000_000
 

@@ -202,6 +202,7 @@ def proposal_of(name: str, **terms: Any) -> dict[str, Any]:
 def commitment_of(
     name: str, *, units: int = 18_000, pay_ms: int = 24 * HOUR_MS, provide_ms: int = HOUR_MS,
     window_ms: int = HOUR_MS, payer: str = ALPHA, payee: str = BETA,
+    provider: dict[str, Any] | None = None, schedule: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The body of a COMMIT: Alpha pays, Beta provides."""
 
@@ -221,12 +222,13 @@ def commitment_of(
         "disputeWindowMs": window_ms,
         "obligations": {
             "buyer": duty(payer, pay_ms, "escrow-release"),
-            "provider": duty(payee, provide_ms, "counterparty-confirm"),
+            "provider": {**duty(payee, provide_ms, "counterparty-confirm"), **(provider or {})},
         },
         "escrow": {
             "amount": f"{units // 100}.{units % 100:02}",
             "currency": "USD",
             "releaseCondition": "obligation-met",
+            **({"schedule": schedule} if schedule else {}),
         },
     }
 

@@ -6,6 +6,7 @@ same object as before it; after each row what is held, posted and voided adds up
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.dialects.asp.scenes import SCENES, scene
 from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, URIS, Stage, check_refused
 from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.machine import STATES
+from treaty.dialects.asp.watching import measurements, wanted_checks
 from treaty.errors import REASONS, TreatyError
 from treaty.wire.instants import format_instant
 from treaty.wire.money import money_from_json
@@ -38,6 +40,14 @@ def duration_ms(text: str) -> int:
     return int(text[:-1]) * UNITS_MS[text[-1]]
 
 
+def plain(text: str) -> Any:
+    """A JSON value without blanks, or a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def cents(text: str) -> int:
     return money_from_json({"amount": text, "currency": "USD"}, None).units
 
@@ -54,6 +64,10 @@ def perform(stage: Stage, action: str) -> None:
         getattr(stage, first)(duration_ms(words[0]))
     elif first in ("revoke", "fire"):
         getattr(stage, first)(*words)
+    elif first == "answer":
+        stage.answer(words[0], *(None if one == "nobody" else plain(one) for one in words[1:]))
+    elif first == "measure":
+        stage.measure(*map(int, words))
     else:
         speak(stage, first, words[0], *options(words[1:]))
 
@@ -92,7 +106,62 @@ def change(stage: Stage, verb: str, key: str, value: str) -> dict[str, Any]:
         return {"amount": None if value == "none" else money_number(value)}
     if key == "rating":
         return {"rating": int(value)}
+    if key in ("penalty", "milestones", "intervals") or key.endswith(".check"):
+        return conditions(stage, key, value)
     return {key: value if key == "to" else URIS.get(value, value)}
+
+
+def conditions(stage: Stage, key: str, value: str) -> dict[str, Any]:
+    """What a COMMIT says of checks, parts and penalties."""
+    if key == "penalty":
+        return {"escrow.penaltyBps": int(value)}
+    if key.endswith(".check"):
+        return {f"{key.removesuffix('check')}verification": verification(value)}
+    return {"escrow.schedule": SCHEDULES[key](stage, value)}
+
+
+METRIC = {"url": "https://metrics.example/gpu", "by": URIS["beta"]}
+
+
+def verification(text: str) -> dict[str, Any]:
+    """``/pointer:op:value`` compares, ``status`` asks for the status alone."""
+    if text == "status":
+        return METRIC
+    pointer, op, value = text.split(":", 2)
+    return {**METRIC, "pointer": pointer, "op": op, "expect": plain(value)}
+
+
+def milestones(stage: Stage, text: str) -> dict[str, Any]:
+    """``first:60:1h,second:120:2h:/uptime:>=:1``, and who gets the rest behind a slash."""
+    listed, _, remainder = text.partition("/rest=")
+    parts = []
+    for one in listed.split(","):
+        name, amount, span, *check = one.split(":", 3)
+        deadline = format_instant(stage.now_ms + duration_ms(span))
+        part = {"id": name, "amount": money_number(amount), "deadline": deadline}
+        parts.append(part | ({"verification": verification(check[0])} if check else {}))
+    return {"kind": "milestones", "parts": parts} | rest(remainder)
+
+
+def intervals(_stage: Stage, text: str) -> dict[str, Any]:
+    """``24x1h@0.9995``: so many, so long, measured against so much."""
+    listed, _, remainder = text.partition("/rest=")
+    count, _, others = listed.partition("x")
+    span, _, sla = others.partition("@")
+    return {
+        "kind": "intervals",
+        "parts": int(count),
+        "intervalMs": duration_ms(span),
+        "sla": plain(sla),
+        "metric": verification("status"),
+    } | rest(remainder)
+
+
+def rest(owner: str) -> dict[str, Any]:
+    return {"remainderTo": owner} if owner else {}
+
+
+SCHEDULES = {"milestones": milestones, "intervals": intervals}
 
 
 def money_number(text: str) -> int | float:
@@ -110,6 +179,9 @@ def commitment_changes(changes: dict[str, Any]) -> dict[str, Any]:
         else:
             nested[key] = value
     return nested
+
+
+SHOWN = {"checking": "obligation", "measuring": "part"}
 
 
 def check_result(stage: Stage, result: str) -> None:
@@ -131,6 +203,14 @@ def check_told(stage: Stage, words: list[str]) -> None:
         stage.fired.clear()
     elif first in ("buyer", "provider"):
         assert stage.duty(first).state == rest[0]
+    elif first.startswith("part:"):
+        duty = stage.commitment_of().duty(first)
+        assert duty is not None
+        assert duty.state == rest[0]
+    elif first in ("checking", "measuring"):
+        found = wanted_checks if first == "checking" else measurements
+        names = [getattr(one, SHOWN[first]) for one in found(stage.conversation)]
+        assert names == rest
     elif first in stage.conversation.commitments:
         assert stage.commitment_of(first).state.name == rest[0]
     elif first in stage.conversation.proposals:
@@ -145,6 +225,8 @@ def check_sums(stage: Stage) -> None:
         money = stage.money(name)
         units = commitment.escrow.money.units if commitment.escrow else 0
         assert sum(money.values()) in (0, units)
+        for share in commitment.shares:
+            assert share.posted is None or 0 <= share.posted <= share.units
         if commitment.posted_units is not None:
             assert money == {
                 "held": 0,

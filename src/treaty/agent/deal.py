@@ -198,9 +198,13 @@ class Deal:
         }
         return await self._inform("progress", stage, data, commitment.id)
 
-    async def fulfil(self, **result: Json) -> Envelope:
-        """Claim that one's obligations are done."""
-        commitment = self._bound()
+    async def fulfil(self, *, commitment_id: str | None = None, **result: Json) -> Envelope:
+        """Claim that one's obligations are done.
+
+        ``part`` names one milestone, ``evidence`` is what the method of that name asks for; all
+        else is shown to the other party. Without ``commitment_id`` the oldest bound one.
+        """
+        commitment = self._bound(commitment_id)
         data: dict[str, Json] = {
             "commitmentId": commitment.id,
             "status": "fulfilled",
@@ -208,15 +212,20 @@ class Deal:
         }
         return await self._inform("result", "Obligation fulfilled", data, commitment.id)
 
-    async def confirm(self) -> Envelope:
-        """Confirm what the other party claims, without closing."""
-        commitment = self._bound()
+    async def confirm(
+        self, *, commitment_id: str | None = None, part: str | None = None
+    ) -> Envelope:
+        """Confirm what the other party claims, without closing; ``part`` for one milestone."""
+        commitment = self._bound(commitment_id)
         data: dict[str, Json] = {"commitmentId": commitment.id, "status": "confirmed"}
+        if part is not None:
+            data["part"] = part
         return await self._inform("result", "Obligation confirmed", data, commitment.id)
 
-    def _bound(self) -> Commitment:
+    def _bound(self, name: str | None = None) -> Commitment:
         for commitment in self.conversation.live:
-            return commitment
+            if name in (None, commitment.id):
+                return commitment
         raise Refused("no commitment is bound here", "transition_invalid")
 
     async def _inform(

@@ -82,7 +82,7 @@ def _required(as_agent: str | None) -> str:
 
 def _summary(one: Seen | Unreadable) -> dict[str, Json]:
     from treaty.cli.seen import Unreadable
-    from treaty.dialects.asp.dialect import session_view
+    from treaty.dialects.asp.views import session_view
 
     if isinstance(one, Unreadable):
         return {"session": one.session, "state": "unreadable", "subject": one.why}
@@ -150,7 +150,7 @@ def _document(found: Seen, last: int | None) -> dict[str, Json]:
     """Everything shown, as JSON; the text for people is made from the same."""
     from treaty.core.log import HostFact, read_log_record
     from treaty.dialects.asp.deal import escrow_line, is_escrow
-    from treaty.dialects.asp.dialect import session_view
+    from treaty.dialects.asp.views import session_view
 
     entries = [read_log_record(dict(item.record)) for item in found.items]
     facts = [one for one in entries if isinstance(one, HostFact)]

@@ -1,32 +1,68 @@
-"""Commitments and their obligations: what binds, what was kept, and what the escrow then does.
+"""Commitments: what binds, how it ends, and what the escrow then does.
 
-    commitment   PROPOSED -> BOUND -> FULFILLED | BREACHED | ENDED
+    commitment   PROPOSED -> BOUND -> FULFILLED | BREACHED | ENDED | DISPUTED
+                 DISPUTED -> BOUND | RESOLVED
                  PROPOSED -> REJECTED | WITHDRAWN | EXPIRED
-    obligation   PENDING -> CLAIMED -> KEPT, or PENDING -> BREACHED
 
-Laws (ASP decision B13, shared by every dialect that binds):
+Laws (ASP decisions B13 and B15, shared by every dialect that binds):
 
 1. A bound commitment outlives its session; only its own rules end it.
-2. Silence confirms: a claim nobody contradicts until its window ends is kept.
-3. An escrow obligation is kept once the commitment is bound and the reservation stands.
-4. Each obligation carries the one instant at which time alone acts on it (``due_ms``). What
-   stretches time (an outage, an escalation) moves that instant and nothing else.
+2. An escrow obligation is kept once the commitment is bound and the reservation stands.
+3. Without a schedule the escrow is one slice, paid when the commitment ends. With one, each
+   slice follows its own part alone, and is paid when that part is decided and its dispute
+   window is over; the other duties decide how the commitment ends, and no money.
+4. A slice has one terminal outcome; what it earned and what is voided add up to it.
 5. Money is decided here (``Order``) and moved by the ledger; this module moves nothing.
 
 All functions return a new value; none looks at a clock.
+
+Read next: ``obligation`` for the single promise, ``settlement`` for endings and money,
+``schedule`` for parts, ``dispute`` for rulings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from treaty.core import obligation as duties_of
+from treaty.core.checks import Reading
+from treaty.core.movement import WHOLE
+from treaty.core.obligation import (
+    BREACH_GRACE_MS,
+    CLAIMS_CHECKED_MAX,
+    UNDECIDED,
+    Method,
+    Obligation,
+    ObligationState,
+    Probe,
+)
+from treaty.core.schedule import (
+    MEASURE_GRACE_MS,
+    Schedule,
+    earned_units,
+    part_span,
+)
+from treaty.errors import Refused, shown
 from treaty.wire.money import Money
 
-BREACH_GRACE_MS: Final = 60_000
-"""An obligation is breached this long after its deadline, not before (B13)."""
+__all__ = [
+    "BREACH_GRACE_MS",
+    "CLAIMS_CHECKED_MAX",
+    "WHOLE",
+    "Commitment",
+    "CommitmentState",
+    "Escrow",
+    "Method",
+    "Obligation",
+    "ObligationState",
+    "Order",
+    "OrderKind",
+    "Probe",
+    "Share",
+]
 
 
 class CommitmentState(StrEnum):
@@ -34,48 +70,17 @@ class CommitmentState(StrEnum):
 
     PROPOSED = "PROPOSED"
     BOUND = "BOUND"
+    DISPUTED = "DISPUTED"
     FULFILLED = "FULFILLED"
     BREACHED = "BREACHED"
+    RESOLVED = "RESOLVED"
     ENDED = "ENDED BY CONSENT"
     REJECTED = "REJECTED"
     WITHDRAWN = "WITHDRAWN"
     EXPIRED = "EXPIRED"
 
 
-class ObligationState(StrEnum):
-    """Where one party's promise stands."""
-
-    PENDING = "PENDING"
-    CLAIMED = "CLAIMED"
-    KEPT = "KEPT"
-    BREACHED = "BREACHED"
-
-
-class Method(StrEnum):
-    """How it is found out whether an obligation was kept."""
-
-    COUNTERPARTY_CONFIRM = "counterparty-confirm"
-    ESCROW_RELEASE = "escrow-release"
-    METRIC_QUERY = "metric-query"
-    HEALTH_CHECK = "health-check-endpoint"
-    EVIDENCE = "evidence"
-
-
-@dataclass(frozen=True, slots=True)
-class Obligation:
-    """What one party promised."""
-
-    role: str
-    party: str
-    action: str
-    deadline_ms: int
-    method: Method
-    state: ObligationState = ObligationState.PENDING
-    since_ms: int = 0
-    """When it entered its present state."""
-    due_ms: int = 0
-    """Set by binding: when it is breached (PENDING), kept by silence (CLAIMED), or when its
-    dispute window ends, which runs from the claim or the breach."""
+_LIVE: Final = frozenset((CommitmentState.BOUND, CommitmentState.DISPUTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,23 @@ class Escrow:
     payee: str
     money: Money
     condition: str
+    schedule: Schedule | None = None
+    penalty_bps: int = 0
+    """What the payee forfeits of a slice it earned late or short, in 1/100 of a percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One slice of the escrow and what became of it."""
+
+    id: str
+    units: int
+    earned: int | None = None
+    """What goes to the payee, once that is final."""
+    posted: int | None = None
+    """The same, once the clearing has done it."""
+    ruled: int | None = None
+    """What a ruling gives to the payee."""
 
 
 class OrderKind(StrEnum):
@@ -104,6 +126,19 @@ class Order:
     escrow: Escrow
     post_units: int = 0
     """For ``settle``: how much goes to the payee; the rest returns to the payer."""
+    slice: str = WHOLE
+    units: int = 0
+    """What is reserved in all, or held for the slice that is settled."""
+    bond: str = ""
+    """The dispute whose bond this is about, instead of the commitment's own escrow."""
+
+
+def _whole(escrow: Escrow | None) -> tuple[Share, ...]:
+    if escrow is None:
+        return ()
+    if escrow.schedule is None:
+        return (Share(WHOLE, escrow.money.units),)
+    return tuple(Share(part.id, part.units) for part in escrow.schedule.slices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +156,67 @@ class Commitment:
     state: CommitmentState = CommitmentState.PROPOSED
     bound_ms: int = 0
     reserved: bool = False
-    posted_units: int | None = None
-    """Set once the escrow has been settled."""
+    shares: tuple[Share, ...] = field(default=())
+    """The slices of the escrow; cut when the commitment is made."""
+    ruled: bool = False
+    """True once a dispute about it was decided."""
+
+    def __post_init__(self) -> None:
+        if not self.shares:
+            object.__setattr__(self, "shares", _whole(self.escrow))
 
     @property
     def live(self) -> bool:
         """True while it is bound and unsettled."""
-        return self.state is CommitmentState.BOUND
+        return self.state in _LIVE
+
+    @property
+    def posted_units(self) -> int | None:
+        """What went to the payee in all; None until every slice is settled."""
+        if not self.shares or any(one.posted is None for one in self.shares):
+            return None
+        return sum(one.posted or 0 for one in self.shares)
+
+    @property
+    def voided_units(self) -> int:
+        """What returned to the payer so far."""
+        return sum(one.units - one.posted for one in self.shares if one.posted is not None)
+
+    def duty(self, name: str) -> Obligation | None:
+        """The obligation of this name."""
+        return next((one for one in self.obligations if one.name == name), None)
+
+    def share(self, name: str) -> Share | None:
+        """The slice of this name."""
+        return next((one for one in self.shares if one.id == name), None)
+
+
+Change = Callable[[Obligation], Obligation]
+
+
+def _each(commitment: Commitment, change: Change) -> Commitment:
+    return replace(commitment, obligations=tuple(map(change, commitment.obligations)))
 
 
 def bind(commitment: Commitment, at_ms: int) -> Commitment:
     """Accept a proposed commitment. Its deadlines run from here; its escrow must be reserved."""
-    duties = tuple(
-        replace(duty, since_ms=at_ms, due_ms=duty.deadline_ms + BREACH_GRACE_MS)
-        for duty in commitment.obligations
-    )
-    bound = replace(commitment, state=CommitmentState.BOUND, bound_ms=at_ms, obligations=duties)
+    escrow = commitment.escrow
+    schedule = escrow.schedule if escrow is not None else None
+
+    def started(duty: Obligation) -> Obligation:
+        if not duty.measured:
+            return duties_of.started(duty, at_ms)
+        assert schedule is not None
+        _, end_ms = part_span(schedule, at_ms, _number(schedule, duty.part))
+        ahead = replace(duty, deadline_ms=end_ms)
+        return replace(ahead, since_ms=at_ms, due_ms=end_ms + MEASURE_GRACE_MS)
+
+    bound = replace(_each(commitment, started), state=CommitmentState.BOUND, bound_ms=at_ms)
     return _keep_by_escrow(bound, at_ms) if commitment.reserved else bound
+
+
+def _number(schedule: Schedule, part: str) -> int:
+    return next(number for number, one in enumerate(schedule.parts) if one.id == part)
 
 
 def note_reserved(commitment: Commitment, at_ms: int) -> Commitment:
@@ -150,67 +229,91 @@ def _keep_by_escrow(commitment: Commitment, at_ms: int) -> Commitment:
     def kept(duty: Obligation) -> Obligation:
         if duty.method is not Method.ESCROW_RELEASE or duty.state is not ObligationState.PENDING:
             return duty
-        return _moved(duty, ObligationState.KEPT, at_ms, at_ms + commitment.window_ms)
+        return duties_of.move(duty, ObligationState.KEPT, at_ms, at_ms + commitment.window_ms)
 
     return _each(commitment, kept)
 
 
-def _each(commitment: Commitment, change: Callable[[Obligation], Obligation]) -> Commitment:
-    return replace(commitment, obligations=tuple(map(change, commitment.obligations)))
+def claim(commitment: Commitment, party: str, at_ms: int, part: str | None = None) -> Commitment:
+    """``party`` says it has done its part: its pending obligations become claimed.
 
-
-def _moved(duty: Obligation, state: ObligationState, at_ms: int, due_ms: int) -> Obligation:
-    return replace(duty, state=state, since_ms=at_ms, due_ms=due_ms)
-
-
-def claim(commitment: Commitment, party: str, at_ms: int) -> Commitment:
-    """``party`` says it has done its part: its pending obligations become claimed."""
-
-    def claimed(duty: Obligation) -> Obligation:
-        if duty.party != party or duty.state is not ObligationState.PENDING:
-            return duty
-        return _moved(duty, ObligationState.CLAIMED, at_ms, at_ms + commitment.window_ms)
-
-    return _each(commitment, claimed)
-
-
-def confirm(commitment: Commitment, by: str, at_ms: int) -> Commitment:
-    """``by`` confirms what the other party claimed; confirming nothing changes nothing.
-
-    The dispute window goes on from the claim.
+    ``part`` claims one milestone alone.
     """
 
-    def confirmed(duty: Obligation) -> Obligation:
-        if duty.party == by or duty.state is not ObligationState.CLAIMED:
+    def changed(duty: Obligation) -> Obligation:
+        if duty.party != party or part not in (None, duty.part):
             return duty
-        return _moved(duty, ObligationState.KEPT, at_ms, duty.due_ms)
+        return duties_of.claimed(duty, at_ms, commitment.window_ms)
 
-    return _each(commitment, confirmed)
+    return _each(commitment, changed)
 
 
-def has_pending(commitment: Commitment, party: str) -> bool:
-    """Tell whether ``party`` still owes something under this commitment."""
-    return any(
-        duty.party == party and duty.state is ObligationState.PENDING
+def confirm(commitment: Commitment, by: str, at_ms: int, part: str | None = None) -> Commitment:
+    """``by`` confirms what the other party claimed; confirming nothing changes nothing.
+
+    The dispute window goes on from the claim. With a penalty agreed, what was breached by its
+    deadline may be confirmed as delivered late.
+    """
+    late = commitment.escrow is not None and commitment.escrow.penalty_bps > 0
+
+    def changed(duty: Obligation) -> Obligation:
+        if duty.party == by or part not in (None, duty.part):
+            return duty
+        return duties_of.confirmed(duty, at_ms, late=late)
+
+    return _each(commitment, changed)
+
+
+def claimable(
+    commitment: Commitment, party: str, part: str | None = None
+) -> tuple[Obligation, ...]:
+    """What ``party`` still owes and could claim: all of it, or one milestone."""
+    return tuple(
+        duty
         for duty in commitment.obligations
+        if duty.party == party
+        and part in (None, duty.part)
+        and not duty.measured
+        and (
+            duty.state is ObligationState.PENDING
+            # A dispute takes note of a claim that comes in time.
+            or (duty.state is ObligationState.DISPUTED and not duty.claimed_ms)
+        )
     )
 
 
-_UNDECIDED: Final = frozenset((ObligationState.PENDING, ObligationState.CLAIMED))
+def has_pending(commitment: Commitment, party: str) -> bool:
+    """Tell whether ``party`` still owes something under this commitment that it could claim."""
+    return any(one.state is ObligationState.PENDING for one in claimable(commitment, party))
 
 
 def next_due_ms(commitment: Commitment) -> int | None:
     """When time alone will next change this commitment, or None.
 
-    While an obligation is undecided, the first such instant; then the end of the last window.
+    While an obligation is undecided, the first such instant, or the end of the window of a part
+    that was decided; then the end of the last window.
     """
     if not commitment.live:
         return None
-    running = [duty.due_ms for duty in commitment.obligations if duty.state in _UNDECIDED]
-    return min(running) if running else _window_end_ms(commitment)
+    open_parts = {one.id for one in commitment.shares if one.earned is None}
+    running = [
+        duty.due_ms
+        for duty in commitment.obligations
+        if (duty.state in UNDECIDED and duty.probe is not Probe.WINDOW)
+        or (duty.settled and duty.part and duty.part in open_parts)
+    ]
+    if running:
+        return min(running)
+    return window_end_ms(commitment) if is_decided(commitment) else None
 
 
-def _window_end_ms(commitment: Commitment) -> int:
+def is_decided(commitment: Commitment) -> bool:
+    """True when no duty waits for anything."""
+    return all(duty.settled for duty in commitment.obligations)
+
+
+def window_end_ms(commitment: Commitment) -> int:
+    """The end of the last dispute window."""
     ends = [duty.due_ms for duty in commitment.obligations]
     return max(ends, default=commitment.bound_ms + commitment.window_ms)
 
@@ -219,89 +322,63 @@ def pass_time(commitment: Commitment, at_ms: int) -> Commitment:
     """Let due times act: pending duties become breached, old claims kept by silence."""
     if not commitment.live:
         return commitment
-
-    def timed(duty: Obligation) -> Obligation:
-        if duty.state not in _UNDECIDED or at_ms < duty.due_ms:
-            return duty
-        if duty.state is ObligationState.CLAIMED:
-            return _moved(duty, ObligationState.KEPT, at_ms, duty.due_ms)
-        return _moved(duty, ObligationState.BREACHED, at_ms, at_ms + commitment.window_ms)
-
-    return _each(commitment, timed)
+    return _each(commitment, lambda duty: duties_of.timed(duty, at_ms, commitment.window_ms))
 
 
-def ending(
-    commitment: Commitment, *, both_closed: bool, at_ms: int, consent: bool = False
-) -> CommitmentState | None:
-    """Say how a bound commitment ends now, or None while it must stand.
+def note_reading(
+    commitment: Commitment, name: str, probe: str, reading: Reading, at_ms: int
+) -> Commitment:
+    """Act on what the host fetched for one duty. Raises ``Refused`` when nothing asked for it."""
+    duty = commitment.duty(name)
+    if not commitment.live or duty is None or not duty.probe or duty.probe != probe:
+        raise Refused(f"no check of {shown(name)} is due", "transition_invalid")
 
-    ``both_closed``: both principals' CLOSE is in, which stands in for the dispute window;
-    ``consent``: both agreed to end early. The escrow table of B13, from top to bottom.
-    """
-    if not commitment.live:
-        return None
-    states = {duty.state for duty in commitment.obligations}
-    decided = not states & _UNDECIDED
-    window_over = decided and at_ms >= _window_end_ms(commitment)
-    if states <= {ObligationState.KEPT} and (both_closed or window_over):
-        return CommitmentState.FULFILLED
-    if consent:
-        return CommitmentState.ENDED
-    return CommitmentState.BREACHED if window_over else None
+    def changed(one: Obligation) -> Obligation:
+        if one.name != name:
+            return one
+        return duties_of.read(one, reading, at_ms, commitment.window_ms)
+
+    return _each(commitment, changed)
 
 
-def end(commitment: Commitment, state: CommitmentState) -> Commitment:
-    """Give a commitment its terminal state; the escrow follows by ``order``."""
-    return replace(commitment, state=state)
+def note_measured(
+    commitment: Commitment, part: str, *, ok: int, taken: int, at_ms: int
+) -> Commitment:
+    """Act on the samples of one interval: what it earned, or that nobody knows.
 
-
-def order(commitment: Commitment) -> Order | None:
-    """What the clearing must do next for this commitment, or None.
-
-    Money is reserved on a message of the payer alone: on its proposal at once, on the other's
-    when the payer accepts, which binds (B13). What never bound goes back to the payer.
+    Raises ``Refused`` when the interval is not over, or was decided already.
     """
     escrow = commitment.escrow
-    if escrow is None or commitment.posted_units is not None:
-        return None
-    if commitment.state in (CommitmentState.PROPOSED, CommitmentState.BOUND):
-        is_signed = commitment.live or commitment.author == escrow.payer
-        if commitment.reserved or not is_signed:
-            return None
-        return Order(OrderKind.RESERVE, commitment.id, escrow)
-    if not commitment.reserved:
-        return None
-    return Order(OrderKind.SETTLE, commitment.id, escrow, post_units(commitment))
-
-
-_EARNING: Final = frozenset(
-    (CommitmentState.FULFILLED, CommitmentState.BREACHED, CommitmentState.ENDED)
-)
-
-
-def post_units(commitment: Commitment) -> int:
-    """How much of the escrow the payee has earned by the way the commitment ended."""
-    escrow = commitment.escrow
-    if escrow is None or commitment.state not in _EARNING:
-        return 0
-    owed = [duty for duty in commitment.obligations if duty.party != escrow.payer]
-    # Where the payee owes nothing, the money is due by the end itself, but not by calling it off.
-    if not owed and commitment.state is CommitmentState.ENDED:
-        return 0
-    earned = all(duty.state is ObligationState.KEPT for duty in owed)
-    return escrow.money.units if earned else 0
-
-
-def note_settled(commitment: Commitment, posted_units: int) -> Commitment:
-    """Record what the clearing posted to the payee."""
-    return replace(commitment, posted_units=posted_units)
+    schedule = escrow.schedule if escrow is not None else None
+    duty = next((one for one in commitment.obligations if one.measured and one.part == part), None)
+    open_ = duty is not None and duty.state is ObligationState.PENDING
+    if schedule is None or duty is None or not open_ or at_ms < duty.deadline_ms:
+        raise Refused(f"no measurement of {shown(part)} is due", "transition_invalid")
+    if not 0 <= ok <= taken <= schedule.samples:
+        raise Refused(f"{ok} of {taken} samples of {schedule.samples}", "commitment_invalid")
+    if not taken:
+        blind = duties_of.timed(replace(duty, due_ms=at_ms), at_ms, commitment.window_ms)
+        return _each(commitment, lambda one: blind if one is duty else one)
+    share = commitment.share(part)
+    assert share is not None
+    earned = earned_units(share.units, schedule.sla, ok, taken)
+    kept = earned == share.units
+    changed = duties_of.measured(
+        duty, earned, kept=kept, at_ms=at_ms, window_ms=commitment.window_ms
+    )
+    return _each(commitment, lambda one: changed if one is duty else one)
 
 
 def extend(commitment: Commitment, outage_ms: int) -> Commitment:
     """Add a host outage to every deadline that is running (B10)."""
     if not commitment.live:
         return commitment
-    return _each(commitment, lambda duty: replace(duty, due_ms=duty.due_ms + outage_ms))
+    return _each(
+        commitment,
+        lambda duty: replace(
+            duty, due_ms=duty.due_ms + outage_ms, resume_ms=duty.resume_ms + outage_ms
+        ),
+    )
 
 
 def extend_for(commitment: Commitment, party: str, by_ms: int) -> Commitment:
@@ -310,7 +387,7 @@ def extend_for(commitment: Commitment, party: str, by_ms: int) -> Commitment:
         return commitment
 
     def moved(duty: Obligation) -> Obligation:
-        if duty.party != party or duty.state is not ObligationState.PENDING:
+        if duty.party != party or duty.state is not ObligationState.PENDING or duty.measured:
             return duty
         return replace(duty, due_ms=duty.due_ms + by_ms)
 

@@ -20,7 +20,12 @@ from treaty.wire.canonical import Json
 from treaty.wire.digest import is_sha256_tag
 from treaty.wire.instants import format_instant, parse_instant
 
-FACT_KINDS: Final = frozenset(("timer", "escrow", "outage", "outcome", "revocation", "ruling"))
+FACT_KINDS: Final = frozenset(
+    (
+        *("timer", "escrow", "outage", "outcome", "revocation", "metric"),
+        *("dispute", "evidence", "reveal", "vote", "ruling"),
+    )
+)
 """What a host may observe. Readers pass unknown kinds through without acting on them."""
 
 

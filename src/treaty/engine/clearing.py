@@ -19,6 +19,7 @@ from treaty.core.movement import (
     AccountId,
     Binding,
     Movement,
+    Slice,
     account_entries,
     movement_from_json,
     movement_to_json,
@@ -47,6 +48,20 @@ class Executed:
     reservation: str
     posted_units: int = 0
     voided_units: int = 0
+
+
+def reservation_of(session: str, order: Order) -> str:
+    """The id of the reservation an order is about: the escrow of a commitment, or a bond."""
+    own = f"{session}/{order.commitment}"
+    return f"{own}/{order.bond}" if order.bond else own
+
+
+def _slices(order: Order) -> tuple[Slice, ...]:
+    """How a reservation is cut: by the schedule, if there is one."""
+    schedule = order.escrow.schedule
+    if schedule is None:
+        return ()
+    return tuple(Slice(part.id, part.units) for part in schedule.slices)
 
 
 def account_stream(account: AccountId) -> str:
@@ -92,24 +107,26 @@ class Clearing:
         payer = AccountId(escrow.payer, escrow.money.asset)
         payee = AccountId(escrow.payee, escrow.money.asset)
         book = self._book(transaction, payer, payee)
-        reservation = f"{session}/{order.commitment}"
+        reservation = reservation_of(session, order)
         if order.kind is OrderKind.RESERVE:
             movements = reserve(
                 book,
                 reservation,
                 payer=payer,
                 payee=payee,
-                units=escrow.money.units,
+                units=order.units,
+                slices=_slices(order),
                 binding=Binding(session, order.commitment, commit_hash),
-                ceilings=self._ceilings(escrow.payer, escrow.payee, escrow.money.asset),
+                ceilings=None
+                if order.bond
+                else self._ceilings(escrow.payer, escrow.payee, escrow.money.asset),
             )
             self._record(transaction, movements, at_ms)
             return Executed(reservation)
-        movements = settle(book, reservation, order.post_units)
+        movements = settle(book, reservation, order.post_units, slice_id=order.slice)
         self._record(transaction, movements, at_ms)
-        voided = escrow.money.units - order.post_units
-        assert sum(one.units for one in movements) == escrow.money.units
-        return Executed(reservation, order.post_units, voided)
+        assert sum(one.units for one in movements) == order.units
+        return Executed(reservation, order.post_units, order.units - order.post_units)
 
     def _book(self, transaction: Transaction, *ids: AccountId) -> Book:
         transaction.need(*(account_stream(one) for one in ids))

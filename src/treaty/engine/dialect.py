@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from treaty.core.checks import Check
 from treaty.core.commitment import Order
 from treaty.core.log import HostFact, Receipt
 from treaty.core.matching import Need, Page
+from treaty.core.schedule import Schedule
 from treaty.identity.keys import ProofKey, PublicKey, Signer
 from treaty.wire.canonical import Json
 
@@ -79,6 +81,54 @@ class Settled(Protocol):
         """True when both ended it early by consent."""
 
 
+class Wanted(Protocol):
+    """One machine check that a duty waits for."""
+
+    @property
+    def commitment(self) -> str:
+        """Whose duty."""
+
+    @property
+    def obligation(self) -> str:
+        """The duty."""
+
+    @property
+    def probe(self) -> str:
+        """``claim`` or ``window``."""
+
+    @property
+    def check(self) -> Check:
+        """What to fetch."""
+
+
+class Sampling(Protocol):
+    """One interval of a schedule that is being measured, or waits to be."""
+
+    @property
+    def commitment(self) -> str:
+        """Whose schedule."""
+
+    @property
+    def part(self) -> str:
+        """The interval."""
+
+    @property
+    def begin_ms(self) -> int:
+        """When it begins."""
+
+    @property
+    def end_ms(self) -> int:
+        """When it is over."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """How it is measured."""
+
+    @property
+    def last(self) -> bool:
+        """True for the last one: with its measurement the secret is revealed."""
+
+
 class SessionDialect(Protocol):
     """A protocol of signed sessions, as pure functions over its own state (``Any`` here)."""
 
@@ -134,6 +184,15 @@ class SessionDialect(Protocol):
 
     def notices(self, before: Any, after: Any, message: Any) -> tuple[Notice, ...]:
         """What an accepted message means for inboxes."""
+
+    def unreported(self, state: Any) -> tuple[str, ...]:
+        """Commitments that have ended, money and all, and whose outcome is not in the log."""
+
+    def wanted(self, state: Any) -> tuple[Wanted, ...]:
+        """Machine checks that duties of this session wait for (B13)."""
+
+    def samplings(self, state: Any) -> tuple[Sampling, ...]:
+        """Measurements that are under way, by the interval each is in (B13)."""
 
     def settled(self, state: Any, commitment: str) -> Settled:
         """How a commitment ended."""

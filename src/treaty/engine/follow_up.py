@@ -9,8 +9,8 @@ Read next: ``sessions``, which accepts the messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from treaty.core.commitment import Order, OrderKind
 from treaty.core.log import fact_body, read_log_record
@@ -31,6 +31,16 @@ STEPS_AT_ONCE: Final = 64
 """Escrow orders or timers of one session in one transaction; the next one goes on at once."""
 
 
+Put = Callable[[Transaction, Any], None]
+"""(transaction, state of the session): put tasks."""
+Sealed = Callable[[Transaction, str, Order], Mapping[str, Json]]
+"""(transaction, session, order): members of the reservation's fact."""
+
+
+def _nothing(_transaction: Transaction, _session: str, _order: Order) -> Mapping[str, Json]:
+    return {}
+
+
 class FollowUp:
     """Carries out what the sessions of one host demand."""
 
@@ -41,7 +51,17 @@ class FollowUp:
         self._dialect = dialect
         self._signer = signer
         self._clearing = clearing
+        self._puts: list[Put] = []
+        self._sealed: Sealed = _nothing
         desk.register(STREAM, session_kind(dialect))
+
+    def also(self, put: Put, sealed: Sealed | None = None) -> None:
+        """Have another part of the node schedule what a session demands of it, after each entry.
+
+        ``sealed`` adds to the fact of a reservation what that part keeps secret until later.
+        """
+        self._puts.append(put)
+        self._sealed = sealed or self._sealed
 
     def write_fact(
         self,
@@ -72,6 +92,11 @@ class FollowUp:
             if not orders:
                 break
             self._execute(transaction, stream, orders[0], at_ms)
+        state = transaction.state(stream).state
+        for commitment in self._dialect.unreported(state):
+            self._report(transaction, stream, commitment, at_ms)
+        for put in self._puts:
+            put(transaction, state)
         self._reset_timer(transaction, stream)
 
     def _execute(self, transaction: Transaction, stream: str, order: Order, at_ms: int) -> None:
@@ -86,14 +111,18 @@ class FollowUp:
             "commitHash": commit_hash,
             "payer": order.escrow.payer,
             "payee": order.escrow.payee,
-            "amount": dict(money_to_json(order.escrow.money)),
+            "amount": dict(money_to_json(Money(order.units, asset))),
         }
+        if order.slice:
+            data["slice"] = order.slice
+        if order.bond:
+            data["bond"] = order.bond
+        if order.kind is OrderKind.RESERVE and not order.bond:
+            data |= self._sealed(transaction, state.id, order)
         if order.kind is OrderKind.SETTLE:
             data["posted"] = dict(money_to_json(Money(result.posted_units, asset)))
             data["voided"] = dict(money_to_json(Money(result.voided_units, asset)))
         self.write_fact(transaction, stream, "escrow", data, at_ms)
-        if order.kind is OrderKind.SETTLE:
-            self._report(transaction, stream, order.commitment, at_ms)
 
     def _report(self, transaction: Transaction, stream: str, commitment: str, at_ms: int) -> None:
         """Tell the trust node, through the outbox, how a commitment ended (B16).

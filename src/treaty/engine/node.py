@@ -10,20 +10,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from treaty.engine.background import Background
+from treaty.engine.checks import TASK as CHECK
+from treaty.engine.checks import Checks, NoFetcher
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.endorsements import Endorsements
+from treaty.engine.fetching import Fetcher
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.openings import Openings
-from treaty.engine.outbox import Outbox
+from treaty.engine.outbox import Handler, Outbox
 from treaty.engine.ports import Store, Task, Unit
 from treaty.engine.quote_timers import TASK as QUOTE_TASK
 from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
 from treaty.engine.registry import REVOCATION, Registry, Scores
+from treaty.engine.sampling import TASK as SAMPLE
+from treaty.engine.sampling import Samples
 from treaty.engine.sessions import Host, Sessions
 from treaty.engine.trust import LOG, TrustNode
 from treaty.identity.cards import make_card
@@ -60,6 +66,7 @@ class Node:
         entropy: Draw,
         complain: Callable[[str], None],
         selling: Selling | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -99,16 +106,26 @@ class Node:
             standing=self.trust.standing,
         )
         self._beat_ms = 0
-        handlers = {
+        self._background = Background(self.desk, complain)
+        self.quotes = None if selling is None else Quotes(self.desk, selling)
+        handlers = self._handlers(fetcher or NoFetcher())
+        self.outbox = Outbox(self.desk, handlers, complain, self._beat)
+
+    def _handlers(self, fetcher: Fetcher) -> dict[str, Handler]:
+        """Who does what falls due, by the kind of task."""
+        own = (self.desk, self.dialect, self.follow_up)
+        checks = Checks(*own, fetcher=fetcher, background=self._background)
+        samples = Samples(*own, fetcher=fetcher, background=self._background)
+        handlers: dict[str, Handler] = {
             "timer": self.follow_up.fire,
             "outcome": self._record_outcome,
             REVOCATION: self.follow_up.tell_revoked,
+            CHECK: checks.run,
+            SAMPLE: samples.run,
         }
-        self.quotes: Quotes | None = None
-        if selling is not None:
-            self.quotes = Quotes(self.desk, selling)
+        if self.quotes is not None:
             handlers[QUOTE_TASK] = self.quotes.expire
-        self.outbox = Outbox(self.desk, handlers, complain, self._beat)
+        return handlers
 
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
@@ -122,7 +139,10 @@ class Node:
 
     async def run(self) -> None:
         """Do what falls due, until cancelled."""
-        await self.outbox.run()
+        try:
+            await self.outbox.run()
+        finally:
+            self._background.cancel()
 
     async def _register_self(self) -> None:
         """The node is an agent: its own card is in its own registry."""

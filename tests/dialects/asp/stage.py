@@ -28,6 +28,7 @@ from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import deadlines, due, fold_fact
 from treaty.dialects.asp.folding import fold_message, orders
 from treaty.dialects.asp.messages import Envelope, Performative
+from treaty.dialects.asp.watching import measurements, wanted_checks
 from treaty.errors import TreatyError
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Ed25519Signer, PublicKey
@@ -175,13 +176,13 @@ class Actor:
         """The card shown: name and key."""
         return {"uri": uri or self.uri, "publicKey": (key or self.signer.key).text}
 
-    def fulfil(self, commitment: str) -> str:
-        """Claim that one's own part is done."""
-        return self.inform("result", {"commitmentId": commitment, "status": "fulfilled"})
+    def fulfil(self, commitment: str, **data: Any) -> str:
+        """Claim that one's own part is done; ``part`` for one milestone."""
+        return self.inform("result", {"commitmentId": commitment, "status": "fulfilled", **data})
 
-    def confirm(self, commitment: str) -> str:
-        """Confirm that the other's part is done."""
-        return self.inform("result", {"commitmentId": commitment, "status": "confirmed"})
+    def confirm(self, commitment: str, **data: Any) -> str:
+        """Confirm that the other's part is done; ``part`` for one milestone."""
+        return self.inform("result", {"commitmentId": commitment, "status": "confirmed", **data})
 
     def resolve(self, decision: str, escalation: str = "esc") -> str:
         """Decide an escalation."""
@@ -335,13 +336,15 @@ class Stage:
                 "commitmentId": order.commitment,
                 "movement": order.kind.value,
             }
+            if order.slice:
+                data["slice"] = order.slice
             if order.kind is OrderKind.RESERVE:
-                self._book(order.commitment, "reserve", order.escrow.money.units)
+                self._book(order.commitment, "reserve", order.units)
             else:
                 money = Money(order.post_units, order.escrow.money.asset)
                 data["posted"] = money_to_json(money)
                 self._book(order.commitment, "post", money.units)
-                self._book(order.commitment, "void", order.escrow.money.units - money.units)
+                self._book(order.commitment, "void", order.units - money.units)
             self.fact("escrow", **data)
 
     def _book(self, commitment: str, kind: str, units: int) -> None:
@@ -369,6 +372,25 @@ class Stage:
     def lag(self, ms: int) -> None:
         """Let time pass while the host is busy: no timer fires."""
         self.now_ms += ms
+
+    def answer(self, duty: str, status: int | None, value: Any = None) -> None:
+        """The host has fetched what a duty waits for; None when nobody answered."""
+        found = next(one for one in wanted_checks(self.conversation) if one.obligation == duty)
+        self.fact(
+            "metric",
+            commitmentId=found.commitment,
+            obligation=duty,
+            check=found.probe,
+            status=status,
+            value=value,
+        )
+        self.clear()
+
+    def measure(self, ok: int, taken: int) -> None:
+        """The host states the samples of the interval that is under way, once it is over."""
+        found = measurements(self.conversation)[0]
+        self.fact("metric", commitmentId=found.commitment, part=found.part, ok=ok, taken=taken)
+        self.clear()
 
     def fire(self, name: str) -> None:
         """The host writes that a timer fired."""

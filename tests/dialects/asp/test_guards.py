@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.dialects.asp.scenes import CALM, scene
-from tests.dialects.asp.stage import SECOND, SIGNERS, URIS, Stage, check_refused
+from tests.dialects.asp.stage import DAY, SECOND, SIGNERS, URIS, Stage, check_refused
+from treaty.core.commitment import CLAIMS_CHECKED_MAX
 from treaty.dialects.asp.choices import PARTICIPANTS_MAX
 from treaty.dialects.asp.codec import decode
 from treaty.errors import TreatyError
+from treaty.identity.records import seal
 
 
 def seated(count: int) -> Stage:
@@ -113,3 +115,54 @@ def test_a_refusal_of_a_move_says_where_the_session_stands() -> None:
         stage.beta.propose("p9")
 
     assert caught.value.data["state"] == "CONVERSING"
+
+
+PROVEN = {"verificationMethod": "evidence", "verification": {}}
+
+
+def evidence(name: str = "beta", **members: str) -> dict[str, object]:
+    return seal("evidence", {"commitmentId": "cmt", **members}, SIGNERS[name])
+
+
+def test_a_claim_by_evidence_carries_it() -> None:
+    stage = scene("in_company")
+    stage.alpha.commit(provider=PROVEN)
+    stage.beta.accept("cmt")
+    with check_refused(stage, "malformed"):
+        stage.beta.fulfil("cmt")
+    with check_refused(stage, "signature_invalid"):
+        stage.beta.fulfil("cmt", evidence=evidence("alpha"))
+    with check_refused(stage, "policy_violation"):
+        stage.beta.fulfil("cmt", evidence=evidence(commitmentId="another"))
+    stage.beta.fulfil("cmt", evidence=evidence())
+
+    assert stage.duty("provider").passed
+    stage.wait(DAY)
+    assert stage.commitment_of().state == "FULFILLED"
+
+
+def test_evidence_by_the_key_that_was_agreed() -> None:
+    stage = scene("in_company")
+    agreed = {**PROVEN, "verification": {"key": SIGNERS["umpire"].key.text}}
+    stage.alpha.commit(provider=agreed)
+    stage.beta.accept("cmt")
+    with check_refused(stage, "signature_invalid"):
+        stage.beta.fulfil("cmt", evidence=evidence("beta"))
+
+    stage.beta.fulfil("cmt", evidence=evidence("umpire"))
+    assert stage.duty("provider").state == "CLAIMED"
+
+
+def test_a_claim_is_not_checked_for_ever() -> None:
+    stage = scene("in_company")
+    check = {"url": "https://m.example/"}
+    stage.alpha.commit(
+        provider={"verificationMethod": "health-check-endpoint", "verification": check}
+    )
+    stage.beta.accept("cmt")
+    for _ in range(CLAIMS_CHECKED_MAX):
+        stage.beta.fulfil("cmt")
+        stage.answer("provider", 500)
+
+    with check_refused(stage, "policy_violation"):
+        stage.beta.fulfil("cmt")

@@ -512,17 +512,7 @@ def test_a_commitment_names_an_accepted_proposal(state: str) -> None:
         stage.alpha.commit(proposalId="p1")
 
 
-@pytest.mark.parametrize(
-    "escrow",
-    [{"schedule": {"kind": "milestones"}}, {"penaltyBps": 1}],
-)
-def test_what_this_host_does_not_carry_out_is_refused(escrow: dict[str, Any]) -> None:
-    stage = scene("in_company")
-    with check_refused(stage, "commitment_invalid"):
-        stage.alpha.commit(escrow=escrow)
-
-
-def test_a_machine_check_this_host_does_not_carry_out_is_refused() -> None:
+def test_a_check_that_no_method_asks_for_is_refused() -> None:
     stage = scene("in_company")
     with check_refused(stage, "commitment_invalid"):
         stage.alpha.commit(provider={"verification": {"url": "https://m.example/"}})

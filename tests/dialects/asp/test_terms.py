@@ -97,7 +97,8 @@ def test_a_machine_method_without_parameters_is_the_other_partys_word(
 
 
 def test_a_machine_method_with_parameters_stays_what_it_is() -> None:
-    provider = {"verificationMethod": "metric-query", "verification": {"url": "https://m.example"}}
+    check = {"url": "https://m.example", "pointer": "/v", "op": ">=", "expect": 1}
+    provider = {"verificationMethod": "metric-query", "verification": check}
 
     assert read(provider=provider).obligations[1].method is Method.METRIC_QUERY
 

@@ -166,6 +166,12 @@ def claimed_commitment(body: Inform) -> str | None:
     return commitment if body.data.get("status") in _CLAIMS else None
 
 
+def claimed_part(body: Inform) -> str | None:
+    """The milestone an INFORM ``result`` is about, when it names one."""
+    part = body.data.get("part")
+    return part if isinstance(part, str) else None
+
+
 def _close_kind(conversation: Conversation, side: str, reason: str) -> str:
     """A CLOSE is an end, an offer to end, the other's consent to it, or a late one (B9)."""
     if not conversation.live:

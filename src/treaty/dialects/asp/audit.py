@@ -8,6 +8,7 @@ is made by one function elsewhere, from the file as read once by ``audit_file``:
 * ``audit_keys``: keys; whom the reader's roots anchor
 * ``audit_fold``: states, times, complete, terms
 * ``audit_escrow``: reserved, released
+* ``audit_metric``: metric
 * ``audit_trust``: trust
 
 Law: a claim is verified only when everything it rests on was there, and was right.
@@ -25,7 +26,6 @@ from treaty.dialects.asp.audit_chain import (
     check_log_times,
     check_sequence,
     check_signatures,
-    facts,
 )
 from treaty.dialects.asp.audit_compare import COMPARED, agreed, compared
 from treaty.dialects.asp.audit_escrow import check_escrow
@@ -38,6 +38,7 @@ from treaty.dialects.asp.audit_fold import (
     play,
 )
 from treaty.dialects.asp.audit_keys import check_keys, pins_of, unanchored
+from treaty.dialects.asp.audit_metric import check_metric
 from treaty.dialects.asp.audit_trust import check_trust
 from treaty.dialects.asp.choices import TAG
 from treaty.errors import TreatyError
@@ -96,18 +97,9 @@ def _checked(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
     yield from check_terms(deal)
     yield from check_escrow(deal, played.conversation, played.stopped, roots)
     yield from check_trust(deal, played, roots, pins)
-    yield from _check_metric(deal)
+    yield from check_metric(deal, played, roots)
     if deal.discovery:
         yield from check_discovery(deal, roots, pins)
-
-
-def _check_metric(deal: Deal) -> Iterator[Finding]:
-    """This version measures nothing, and knows no signed metric (B13)."""
-    measured = [entry.where for entry, _ in facts(deal, "metric")]
-    for where in measured:
-        yield lack("metric", where, "only the host says so")
-    if not measured:
-        yield lack("metric", "", "nothing was measured in this deal")
 
 
 def _verified(deal: Deal) -> dict[str, str]:
@@ -127,6 +119,7 @@ def _verified(deal: Deal) -> dict[str, str]:
         "terms": "the commitment contains the accepted terms",
         "reserved": "as the commitment says, once",
         "released": "as the commitment ended, once; posted and voided sum to the reservation",
+        "metric": "signed by keys the roots know",
         "trust": f"recomputed from {len(deal.outcomes)} records of the trust log",
         "discovery": "asked and answered before the session, named by the invitation",
     }

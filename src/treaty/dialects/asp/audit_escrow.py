@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from treaty.core.commitment import Order, OrderKind, note_reserved, note_settled
+from treaty.core.commitment import Order, OrderKind, note_reserved
 from treaty.core.deal import Finding, Roots, lack
 from treaty.core.log import HostFact
+from treaty.core.movement import WHOLE
+from treaty.core.settlement import note_settled
 from treaty.dialects.asp.audit_file import Deal, Entry
 from treaty.dialects.asp.audit_keys import unanchored
 from treaty.dialects.asp.conversation import Conversation, with_commitment
@@ -38,10 +40,12 @@ def movement_data(conversation: Conversation, order: Order) -> dict[str, Json]:
         "commitHash": conversation.commitments[order.commitment].hash,
         "payer": escrow.payer,
         "payee": escrow.payee,
-        "amount": dict(money_to_json(escrow.money)),
+        "amount": dict(money_to_json(Money(order.units, escrow.money.asset))),
     }
+    if order.slice:
+        data["slice"] = order.slice
     if order.kind is OrderKind.SETTLE:
-        voided = escrow.money.units - order.post_units
+        voided = order.units - order.post_units
         data["posted"] = dict(money_to_json(Money(order.post_units, escrow.money.asset)))
         data["voided"] = dict(money_to_json(Money(voided, escrow.money.asset)))
     return data
@@ -62,7 +66,7 @@ def moved(
     if order.kind is OrderKind.RESERVE:
         commitment = note_reserved(commitment, fact.at_ms)
     else:
-        commitment = note_settled(commitment, order.post_units)
+        commitment = note_settled(commitment, order.post_units, order.slice)
     after = arrive(conversation, with_commitment(stamped, commitment))
     return after, [Finding(claim, entry.where, detail) for detail in wrong]
 
@@ -73,8 +77,9 @@ def _claim_of(line: Mapping[str, Json]) -> str:
 
 def _due_order(conversation: Conversation, fact: HostFact) -> Order | None:
     name, movement = fact.data.get("commitmentId"), fact.data.get("movement")
+    slice_id = fact.data.get("slice") or WHOLE
     for order in orders(conversation):
-        if order.commitment == name and order.kind.value == movement:
+        if order.commitment == name and order.kind.value == movement and order.slice == slice_id:
             return order
     return None
 

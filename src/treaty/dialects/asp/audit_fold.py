@@ -27,6 +27,7 @@ from treaty.dialects.asp.folding import fold_message, orders, stamp
 from treaty.dialects.asp.messages import Accept, Close, Commit, Counter, Propose
 from treaty.dialects.asp.rules import judge
 from treaty.dialects.asp.terms import contains
+from treaty.dialects.asp.watching import METRIC
 from treaty.errors import TreatyError
 from treaty.wire import fields
 from treaty.wire.canonical import Json
@@ -66,12 +67,15 @@ def play(deal: Deal, pins: Pins) -> Played:
     for entry in deal.log:
         if run.stopped:
             break
+        # As the host does, before the next entry: a rating that comes later does not count.
+        _note_endings(run)
         if isinstance(entry.log, Receipt):
             _hear(run, entry, entry.log, by_receipt.get(entry.number))
         else:
             _note(run, entry, entry.log)
         if run.conversation.ended and run.ended_ms is None:
             run.ended_ms = entry.log.at_ms
+    _note_endings(run)
     if not run.stopped and not run.conversation.inviter:
         run.findings.append(lack("states", "", "the log opens no session"))
         run.stopped = "the log"
@@ -140,7 +144,6 @@ def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
     if fact.fact == "escrow":
         run.conversation, found = moved(run.conversation, entry, fact)
         run.findings += found
-        _note_ending(run, fact)
         return
     try:
         wrong = _wrong_outage(run.conversation, fact) if fact.fact == "outage" else None
@@ -149,7 +152,8 @@ def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
             return
     except TreatyError as error:
         wrong = error.detail
-    run.findings.append(Finding("times", entry.where, wrong))
+    claim = METRIC if fact.fact == METRIC else "times"
+    run.findings.append(Finding(claim, entry.where, wrong))
     run.conversation = stamp(run.conversation, fact.at_ms, fact.position, entry.hash)
 
 
@@ -164,12 +168,11 @@ def _wrong_outage(conversation: Conversation, fact: HostFact) -> str | None:
     return None
 
 
-def _note_ending(run: _Play, fact: HostFact) -> None:
-    name = fact.data.get("commitmentId")
-    commitment = run.conversation.commitments.get(name) if isinstance(name, str) else None
-    if commitment is None or commitment.posted_units is None or commitment.id in run.endings:
-        return
-    run.endings[commitment.id] = ASP.settled(run.conversation, commitment.id)
+def _note_endings(run: _Play) -> None:
+    """How each commitment ended, as its clearing had to report it then."""
+    for name in ASP.unreported(run.conversation):
+        if name not in run.endings:
+            run.endings[name] = ASP.settled(run.conversation, name)
 
 
 def check_heading(deal: Deal, played: Played) -> Iterator[Finding]:

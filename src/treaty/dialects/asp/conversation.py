@@ -151,6 +151,8 @@ class Conversation:
     """Every id used in this session; one namespace, each used once (B2)."""
     proposals: Mapping[str, Proposal] = field(default_factory=_nothing)
     commitments: Mapping[str, Commitment] = field(default_factory=_nothing)
+    reported: frozenset[str] = frozenset()
+    """Commitments whose outcome stands in the log."""
     delegations: Mapping[str, Delegation] = field(default_factory=_nothing)
     escalation: Escalation | None = None
     escalated_ms: Mapping[str, int] = field(default_factory=_nothing)

@@ -13,16 +13,15 @@ from typing import Final
 from treaty.core.commitment import (
     CommitmentState,
     OrderKind,
-    end,
     extend,
     next_due_ms,
     note_reserved,
-    note_settled,
-    order,
     pass_time,
 )
 from treaty.core.log import HostFact
+from treaty.core.movement import WHOLE
 from treaty.core.session import RETURN, enter
+from treaty.core.settlement import end, note_settled, orders
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
@@ -45,6 +44,7 @@ from treaty.dialects.asp.machine import (
     INVITED_COUNTERED,
     RULES,
 )
+from treaty.dialects.asp.watching import METRIC, note_metric
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.wire import fields
@@ -120,6 +120,10 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
         moved = _fire(moved, fields.text(fact.data, "name"))
     elif fact.fact == "escrow":
         moved = _move_escrow(moved, fact)
+    elif fact.fact == METRIC:
+        moved = note_metric(moved, fact)
+    elif fact.fact == "outcome":
+        moved = _report(moved, fact)
     elif fact.fact == "outage":
         moved = _outage(moved, fact)
     elif fact.fact == "revocation":
@@ -178,17 +182,30 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
     if commitment is None or commitment.escrow is None:
         raise WireError("an escrow movement names a commitment with escrow")
     movement = fields.text(fact.data, "movement")
-    ordered = order(commitment)
-    if ordered is None or movement != ordered.kind.value:
+    slice_id = fields.text_or(fact.data, "slice") or WHOLE
+    due_now = (
+        one
+        for one in orders(commitment)
+        if one.kind.value == movement and (one.kind is OrderKind.RESERVE or one.slice == slice_id)
+    )
+    ordered = next(due_now, None)
+    if ordered is None:
         raise Refused(f"no {shown(movement)} is due for {shown(name)}", "transition_invalid")
     if ordered.kind is OrderKind.RESERVE:
         return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
-    held = commitment.escrow.money
-    posted = money_from_json(fact.data.get("posted"), held.asset)
+    posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
     if posted.units != ordered.post_units:
         # The host moves what was earned, and nothing else: every participant checks it.
         raise WireError(f"posted {posted.units} units where {ordered.post_units} are due")
-    return with_commitment(conversation, note_settled(commitment, posted.units))
+    return with_commitment(conversation, note_settled(commitment, posted.units, slice_id))
+
+
+def _report(conversation: Conversation, fact: HostFact) -> Conversation:
+    """The trust log has it; nothing is reported twice."""
+    name = fact.data.get("commitmentId")
+    if not isinstance(name, str) or name not in conversation.commitments:
+        return conversation
+    return replace(conversation, reported=conversation.reported | {name})
 
 
 def _outage(conversation: Conversation, fact: HostFact) -> Conversation:

@@ -12,7 +12,7 @@ from typing import Final
 from treaty.core.commitment import Commitment, CommitmentState, ObligationState, Order
 from treaty.core.log import HostFact, Receipt
 from treaty.core.matching import Need, Page
-from treaty.dialects.asp import deadlines, discovery, folding, rules
+from treaty.dialects.asp import deadlines, discovery, folding, rules, views, watching
 from treaty.dialects.asp.choices import SIGNING_PREFIX, TAG
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.conversation import Conversation
@@ -24,7 +24,6 @@ from treaty.identity.keys import ProofKey, PublicKey, Signer
 from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
-from treaty.wire.money import money_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +151,29 @@ class AspDialect:
         """Invitations, their answers, delegations and escalations reach inboxes."""
         return tuple(_notices(before, after, message))
 
+    def unreported(self, state: Conversation) -> tuple[str, ...]:
+        """Commitments that have ended and were not reported."""
+        return tuple(
+            one.id
+            for one in state.settled
+            if one.posted_units is not None and one.id not in state.reported
+        )
+
+    def wanted(self, state: Conversation) -> tuple[watching.WantedCheck, ...]:
+        """Machine checks that are due."""
+        return watching.wanted_checks(state)
+
+    def samplings(self, state: Conversation) -> tuple[watching.Measurement, ...]:
+        """Measurements under way."""
+        return watching.measurements(state)
+
     def settled(self, state: Conversation, commitment: str) -> Ending:
         """How a commitment ended."""
         return _ending(state, state.commitments[commitment])
 
     def view(self, state: Conversation) -> dict[str, Json]:
         """A session for its participants."""
-        return session_view(state)
+        return views.session_view(state)
 
     def read_query(self, raw: bytes) -> tuple[Envelope, Need]:
         """A discovery question."""
@@ -221,8 +236,6 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         )
         for party in (escrow.payer, escrow.payee)
     }
-    breached = commitment.state is CommitmentState.BREACHED
-    value = escrow.money.units if breached else commitment.posted_units or 0
     ratings = {
         state.other(rater): closing.rating
         for rater, closing in state.closings.items()
@@ -233,60 +246,25 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         payer=escrow.payer,
         payee=escrow.payee,
         asset=escrow.money.asset,
-        value_units=value,
+        value_units=_value_units(commitment, kept[escrow.payee]),
         kept=kept,
         ratings=ratings,
         consent=commitment.state is CommitmentState.ENDED,
     )
 
 
-def session_view(state: Conversation) -> dict[str, Json]:
-    """``GET /sessions/{id}``: state, participants, head, next sequences, commitments (B18)."""
-    return {
-        "session": state.id,
-        "state": state.wire_state,
-        "phase": state.state,
-        "inviter": state.inviter,
-        "invitee": state.invitee,
-        "subject": state.invitation.subject if state.invitation else "",
-        "head": state.head,
-        "messageCount": state.messages,
-        "position": state.position,
-        "participants": [
-            {"uri": one.uri, "role": one.role, "nextSequence": one.next_sequence}
-            for one in state.participants.values()
-        ],
-        "commitments": [_commitment_view(one) for one in state.commitments.values()],
-        "deadlines": [
-            {"timer": one.name, "due": format_instant(one.due_ms)}
-            for one in deadlines.deadlines(state)
-        ],
-        "updatedAt": format_instant(state.at_ms),
-    }
+_BROKEN: Final = frozenset((CommitmentState.BREACHED, CommitmentState.RESOLVED))
 
 
-def _commitment_view(commitment: Commitment) -> dict[str, Json]:
-    view: dict[str, Json] = {
-        "commitmentId": commitment.id,
-        "state": commitment.state.value,
-        "hash": commitment.hash,
-        "reserved": commitment.reserved,
-        "obligations": [
-            {
-                "role": duty.role,
-                "party": duty.party,
-                "action": duty.action,
-                "deadline": format_instant(duty.deadline_ms),
-                "method": duty.method.value,
-                "state": duty.state.value,
-            }
-            for duty in commitment.obligations
-        ],
-    }
-    if commitment.escrow is not None:
-        view["escrow"] = {
-            "payer": commitment.escrow.payer,
-            "payee": commitment.escrow.payee,
-            **money_to_json(commitment.escrow.money),
-        }
-    return view
+def _value_units(commitment: Commitment, payee_kept: bool) -> int:
+    """What an outcome is worth (B16): posted for what was kept, reserved for what was breached.
+
+    What the payee breached is what it lost of the escrow; the payer's breach is about all of it.
+    """
+    escrow = commitment.escrow
+    assert escrow is not None
+    if commitment.state in _BROKEN and not payee_kept:
+        return commitment.voided_units
+    if commitment.state is CommitmentState.BREACHED:
+        return escrow.money.units
+    return commitment.posted_units or 0

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from treaty.core.commitment import (
-    CommitmentState,
-    Order,
-    bind,
-    claim,
-    confirm,
-    end,
-    ending,
-    order,
-)
+from treaty.core.commitment import CommitmentState, Order, bind, claim, confirm
 from treaty.core.session import advance, enter
-from treaty.dialects.asp.acts import act_of, claimed_commitment, new_id, seen_from, standing
+from treaty.core.settlement import end, ending, release
+from treaty.core.settlement import orders as orders_of
+from treaty.dialects.asp.acts import (
+    act_of,
+    claimed_commitment,
+    claimed_part,
+    new_id,
+    seen_from,
+    standing,
+)
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
@@ -275,7 +275,7 @@ def _inform(
         commitment = moved.commitments[reference]
         side = moved.side(envelope.sender)
         change = claim if body.data.get("status") == "fulfilled" else confirm
-        return with_commitment(moved, change(commitment, side, at_ms))
+        return with_commitment(moved, change(commitment, side, at_ms, claimed_part(body)))
     if act == "INFORM/identity" and moved.participants[envelope.sender].revoked:
         return _repin(moved, envelope.sender, body)
     if act == "INFORM/abort":
@@ -344,15 +344,14 @@ def conclude(conversation: Conversation) -> Conversation:
         if conversation.ended and commitment.state is CommitmentState.PROPOSED:
             expired = end(commitment, CommitmentState.EXPIRED)
             conversation = with_commitment(conversation, expired)
-    for commitment in conversation.live:
-        state = ending(
-            commitment,
-            both_closed=both_closed(conversation),
-            at_ms=conversation.at_ms,
-            consent=conversation.consent,
-        )
+    closed, at_ms = both_closed(conversation), conversation.at_ms
+    for before in conversation.live:
+        commitment = release(before, both_closed=closed, at_ms=at_ms)
+        state = ending(commitment, both_closed=closed, at_ms=at_ms, consent=conversation.consent)
         if state is not None:
-            conversation = with_commitment(conversation, end(commitment, state))
+            commitment = end(commitment, state)
+        if commitment != before:
+            conversation = with_commitment(conversation, commitment)
     return conversation
 
 
@@ -364,9 +363,6 @@ def both_closed(conversation: Conversation) -> bool:
 
 def orders(conversation: Conversation) -> tuple[Order, ...]:
     """What the clearing must do now, oldest commitment first."""
-    found: list[Order] = []
-    for commitment in conversation.commitments.values():
-        one = order(commitment)
-        if one is not None:
-            found.append(one)
-    return tuple(found)
+    return tuple(
+        one for commitment in conversation.commitments.values() for one in orders_of(commitment)
+    )

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
-from treaty.core.commitment import Commitment, Escrow, Method, Obligation
+from treaty.core.commitment import Commitment, Escrow, Obligation
 from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, TIMEOUTS, Bounds
 from treaty.dialects.asp.conversation import CounterInvitation, Invitation
 from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
-from treaty.errors import Refused, shown
+from treaty.dialects.asp.schedules import method_of, read_schedule
+from treaty.errors import Refused
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
-
-_MACHINE: Final = frozenset((Method.METRIC_QUERY, Method.HEALTH_CHECK, Method.EVIDENCE))
 
 
 def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
@@ -94,51 +92,45 @@ def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
 def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment:
     """Read a commitment proposed on the side of ``author`` (B13).
 
-    Raises ``Refused`` (``commitment_invalid``).
+    Under a schedule each part of the escrow is one more duty of the payee. Raises ``Refused``
+    (``commitment_invalid``, ``currency_unsupported``).
     """
-    escrow = _escrow(body)
+    escrow, parts = _escrow(body)
     window = body.dispute_window_ms
     if window is None:
         window = DISPUTE_WINDOW.default_ms
     elif not DISPUTE_WINDOW.least_ms <= window <= DISPUTE_WINDOW.most_ms:
         raise Refused(f"disputeWindowMs {window} is not 1 h to 30 d", "commitment_invalid")
+    duties = [_obligation(one, number) for number, one in enumerate(body.obligations, start=1)]
     return Commitment(
         id=body.commitment_id,
         author=author,
         hash=envelope.hash,
-        obligations=tuple(_obligation(promise) for promise in body.obligations),
+        obligations=(*duties, *parts),
         escrow=escrow,
         window_ms=window,
     )
 
 
-def _obligation(promise: Promise) -> Obligation:
+def _obligation(promise: Promise, number: int) -> Obligation:
+    method, check = method_of(promise.method, promise.verification)
     return Obligation(
         role=promise.role,
         party=promise.party,
         action=promise.action,
         deadline_ms=promise.deadline_ms,
-        method=_method(promise),
+        method=method,
+        # Roles are the names in an object; in a list a duty is called by its place.
+        name=promise.role or str(number),
+        check=check,
     )
 
 
-def _method(promise: Promise) -> Method:
-    """A machine method without ``verification`` parameters is counterparty-confirm (B13)."""
-    if promise.method not in tuple(Method):
-        raise Refused(
-            f"verificationMethod {shown(promise.method)} is not known", "commitment_invalid"
-        )
-    method = Method(promise.method)
-    if method in _MACHINE and promise.verification is None:
-        return Method.COUNTERPARTY_CONFIRM
-    return method
-
-
-def _escrow(body: Commit) -> Escrow | None:
+def _escrow(body: Commit) -> tuple[Escrow | None, tuple[Obligation, ...]]:
     """Payer is ``escrow.payer``, else role ``buyer``; payee likewise, else ``provider`` (B13)."""
     terms = body.escrow
     if terms is None:
-        return None
+        return None, ()
     roles = {promise.role: promise.party for promise in body.obligations}
     payer = terms.payer or roles.get("buyer")
     payee = terms.payee or roles.get("provider")
@@ -147,7 +139,11 @@ def _escrow(body: Commit) -> Escrow | None:
             "escrow needs a payer and a payee: name them, or use the roles buyer and provider",
             "commitment_invalid",
         )
-    return Escrow(payer, payee, terms.money, terms.condition)
+    escrow = Escrow(payer, payee, terms.money, terms.condition, penalty_bps=terms.penalty_bps)
+    if terms.schedule is None:
+        return escrow, ()
+    scheduled = read_schedule(terms.schedule, terms.money, payer=payer, payee=payee)
+    return replace(escrow, schedule=scheduled.schedule), scheduled.duties
 
 
 def contains(whole: Json, part: Json) -> bool:

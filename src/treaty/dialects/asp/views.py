@@ -1,0 +1,75 @@
+"""A session as its participants see it, over HTTP and in the commands (B18)."""
+
+from __future__ import annotations
+
+from treaty.core.commitment import Commitment, Share
+from treaty.dialects.asp import deadlines
+from treaty.dialects.asp.conversation import Conversation
+from treaty.wire.canonical import Json
+from treaty.wire.instants import format_instant
+from treaty.wire.money import Money, money_to_json
+
+
+def session_view(state: Conversation) -> dict[str, Json]:
+    """``GET /sessions/{id}``: state, participants, head, next sequences, commitments (B18)."""
+    return {
+        "session": state.id,
+        "state": state.wire_state,
+        "phase": state.state,
+        "inviter": state.inviter,
+        "invitee": state.invitee,
+        "subject": state.invitation.subject if state.invitation else "",
+        "head": state.head,
+        "messageCount": state.messages,
+        "position": state.position,
+        "participants": [
+            {"uri": one.uri, "role": one.role, "nextSequence": one.next_sequence}
+            for one in state.participants.values()
+        ],
+        "commitments": [_commitment_view(one) for one in state.commitments.values()],
+        "deadlines": [
+            {"timer": one.name, "due": format_instant(one.due_ms)}
+            for one in deadlines.deadlines(state)
+        ],
+        "updatedAt": format_instant(state.at_ms),
+    }
+
+
+def _commitment_view(commitment: Commitment) -> dict[str, Json]:
+    view: dict[str, Json] = {
+        "commitmentId": commitment.id,
+        "state": commitment.state.value,
+        "hash": commitment.hash,
+        "reserved": commitment.reserved,
+        "obligations": [
+            {
+                "name": duty.name,
+                "role": duty.role,
+                "party": duty.party,
+                "action": duty.action,
+                "deadline": format_instant(duty.deadline_ms),
+                "method": duty.method.value,
+                "state": duty.state.value,
+            }
+            for duty in commitment.obligations
+        ],
+    }
+    if commitment.escrow is not None:
+        view["escrow"] = {
+            "payer": commitment.escrow.payer,
+            "payee": commitment.escrow.payee,
+            **money_to_json(commitment.escrow.money),
+        }
+        if commitment.escrow.schedule is not None:
+            view["slices"] = [_slice_view(commitment, one) for one in commitment.shares]
+    return view
+
+
+def _slice_view(commitment: Commitment, share: Share) -> dict[str, Json]:
+    """One slice: what it holds, and what became of it once it is settled."""
+    assert commitment.escrow is not None
+    asset = commitment.escrow.money.asset
+    view: dict[str, Json] = {"id": share.id, **money_to_json(Money(share.units, asset))}
+    if share.posted is not None:
+        view["posted"] = dict(money_to_json(Money(share.posted, asset)))
+    return view

@@ -1,0 +1,266 @@
+"""Measuring an interval: samples at instants that follow from a secret of the host (B13).
+
+The secret is drawn with the reservation; its hash stands in the reservation's fact, itself in
+the last measurement. What was counted so far is kept in a stream of its own, ``sampling/…``,
+written down every half minute: a sample the host missed is not counted, whatever the reason.
+
+Laws: a sample is taken once, tried again when it fails, and counts as failed only then; an
+interval is stated once, after it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from treaty.core.checks import holds
+from treaty.core.commitment import Order
+from treaty.core.schedule import (
+    SAMPLE_LATE_MS,
+    SAMPLE_RETRY_MS,
+    SAMPLE_TRIES,
+    sample_ms,
+)
+from treaty.engine.background import Background
+from treaty.engine.checks import read_url
+from treaty.engine.desk import Desk, Kind, Transaction
+from treaty.engine.dialect import Sampling, SessionDialect
+from treaty.engine.fetching import Fetcher
+from treaty.engine.follow_up import FollowUp
+from treaty.engine.hosted import session_stream
+from treaty.engine.ports import Entry, Task
+from treaty.wire import fields
+from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.digest import sha256_tag
+from treaty.wire.encoding import hex_decode
+from treaty.wire.instants import format_instant
+
+TASK: Final = "sample"
+STREAM: Final = "sampling"
+SECRET_BYTES: Final = 32
+KEPT_EVERY_MS: Final = 30_000
+"""How much of the counting a crash may lose at the most."""
+FAILURES_STATED_MAX: Final = 32
+"""Failed samples of an interval that are stated one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted of one interval."""
+
+    secret: bytes = b""
+    part: str = ""
+    next: int = 0
+    """The sample that comes next."""
+    tries: int = 0
+    """How often that one has failed."""
+    ok: int = 0
+    taken: int = 0
+    failures: tuple[Mapping[str, Json], ...] = ()
+    kept_ms: int = 0
+
+
+def sampling_stream(session: str, commitment: str) -> str:
+    """The stream of a commitment's secret and counts."""
+    return f"{STREAM}/{session}/{commitment}"
+
+
+def _fold(tally: Tally, entry: Entry, _parsed: object) -> Tally:
+    body = read_json(entry.body)
+    assert isinstance(body, dict)
+    if entry.kind == "secret":
+        return Tally(secret=hex_decode(body["secret"], SECRET_BYTES))
+    failures = tuple(one for one in fields.items(body, "failures") if isinstance(one, dict))
+    return Tally(
+        secret=tally.secret,
+        part=fields.text(body, "part"),
+        next=fields.integer(body, "next"),
+        ok=fields.integer(body, "ok"),
+        taken=fields.integer(body, "taken"),
+        failures=failures,
+        kept_ms=fields.integer(body, "at"),
+    )
+
+
+def _tally_body(tally: Tally, at_ms: int) -> bytes:
+    return canonical(
+        {
+            "part": tally.part,
+            "next": tally.next,
+            "ok": tally.ok,
+            "taken": tally.taken,
+            "failures": [dict(one) for one in tally.failures],
+            "at": at_ms,
+        }
+    )
+
+
+class Samples:
+    """Takes the samples that the sessions of one host have agreed."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        dialect: SessionDialect,
+        follow_up: FollowUp,
+        *,
+        fetcher: Fetcher,
+        background: Background,
+    ) -> None:
+        self._desk = desk
+        self._dialect = dialect
+        self._follow_up = follow_up
+        self._fetcher = fetcher
+        self._background = background
+        self._counting: dict[str, Tally] = {}
+        """Task -> what is counted in the interval under way; one a measured commitment."""
+        desk.register(STREAM, Kind(lambda _stream: Tally(), _fold))
+        follow_up.also(self._put, self._seal)
+
+    def _seal(self, transaction: Transaction, session: str, order: Order) -> Mapping[str, Json]:
+        """Draw the secret of a reservation that will be measured; only its hash is stated."""
+        schedule = order.escrow.schedule
+        if schedule is None or not schedule.measured:
+            return {}
+        secret = transaction.entropy(SECRET_BYTES)
+        stream = sampling_stream(session, order.commitment)
+        transaction.append(stream, "secret", canonical({"secret": secret.hex()}))
+        return {"secretHash": sha256_tag(secret)}
+
+    def _put(self, transaction: Transaction, state: Any) -> None:
+        for one in self._dialect.samplings(state):
+            name = _task_name(state.id, one.commitment)
+            if self._desk.due_ms(name) is None and name not in transaction.tasks:
+                due_ms = max(transaction.now_ms, one.begin_ms)
+                transaction.put_task(_task(state.id, one.commitment, due_ms))
+
+    async def run(self, task: Task) -> None:
+        """Take the sample that is due; called by the outbox."""
+        await self._background.begin(task, lambda: self._step(task))
+
+    async def _step(self, task: Task) -> None:
+        payload = read_json(task.payload)
+        assert isinstance(payload, dict)
+        session, commitment = str(payload["session"]), str(payload["commitment"])
+        stream = session_stream(session)
+        hosted = await self._desk.state(stream)
+        interval = self._interval(hosted.state, commitment)
+        if interval is None:
+            self._counting.pop(task.id, None)
+            await self._desk.transact((stream,), lambda one: one.drop_task(task.id))
+            return
+        kept: Tally = await self._desk.state(sampling_stream(session, commitment))
+        tally = self._counting.get(task.id, kept)
+        if tally.part != interval.part:
+            tally = Tally(secret=kept.secret, part=interval.part, kept_ms=self._desk.clock())
+        tally = _after_missed(tally, interval, self._desk.clock())
+        if tally.next < interval.schedule.samples:
+            tally = await self._sample(tally, interval)
+        self._counting[task.id] = tally
+        await self._go_on(task, stream, tally, interval)
+
+    def _interval(self, state: Any, commitment: str) -> Sampling | None:
+        found = self._dialect.samplings(state)
+        return next((one for one in found if one.commitment == commitment), None)
+
+    async def _sample(self, tally: Tally, interval: Sampling) -> Tally:
+        """Take the next sample, if its instant has come."""
+        now_ms = self._desk.clock()
+        metric = interval.schedule.metric
+        if _instant(tally, interval) > now_ms or metric is None:
+            return tally
+        reading, _ = await read_url(self._fetcher, metric)
+        if holds(metric, reading):
+            ok = tally.ok + 1
+            return replace(tally, next=tally.next + 1, tries=0, ok=ok, taken=tally.taken + 1)
+        if tally.tries + 1 < SAMPLE_TRIES:
+            return replace(tally, tries=tally.tries + 1)
+        failure: dict[str, Json] = {
+            "sample": tally.next,
+            "at": format_instant(now_ms),
+            "status": reading.status,
+        }
+        stated = (*tally.failures, failure)[:FAILURES_STATED_MAX]
+        taken = tally.taken + 1
+        return replace(tally, next=tally.next + 1, tries=0, taken=taken, failures=stated)
+
+    async def _go_on(self, task: Task, stream: str, tally: Tally, interval: Sampling) -> None:
+        """State the interval when it is over, else come back for the next sample."""
+        session, commitment = stream.partition("/")[2], interval.commitment
+        own = sampling_stream(session, commitment)
+
+        def decide(transaction: Transaction) -> None:
+            state = transaction.state(stream).state
+            now = self._interval(state, commitment)
+            if now is None or now.part != interval.part:
+                transaction.put_task(_task(session, commitment, transaction.now_ms))
+                return
+            due_ms = _due_ms(tally, interval, transaction.now_ms)
+            if due_ms is None:
+                at_ms = max(transaction.now_ms, state.at_ms)
+                data = _statement(tally, interval)
+                # Before the settling, which asks for the next interval unless it is asked for.
+                transaction.put_task(_task(session, commitment, transaction.now_ms))
+                self._follow_up.write_fact(transaction, stream, "metric", data, at_ms)
+                self._follow_up.settle(transaction, stream, at_ms)
+                return
+            transaction.put_task(_task(session, commitment, due_ms))
+            if transaction.now_ms - tally.kept_ms >= KEPT_EVERY_MS:
+                body = _tally_body(tally, transaction.now_ms)
+                transaction.append(own, "tally", body)
+                kept = replace(tally, kept_ms=transaction.now_ms)
+                transaction.afterwards(lambda: self._counting.__setitem__(task.id, kept))
+
+        await self._desk.transact((stream, own), decide)
+
+
+def _task_name(session: str, commitment: str) -> str:
+    return f"{TASK}/{session}/{commitment}"
+
+
+def _task(session: str, commitment: str, due_ms: int) -> Task:
+    payload = canonical({"session": session, "commitment": commitment})
+    return Task(_task_name(session, commitment), TASK, due_ms, payload)
+
+
+def _instant(tally: Tally, interval: Sampling) -> int:
+    return sample_ms(
+        interval.schedule,
+        tally.secret,
+        part=interval.part,
+        begin_ms=interval.begin_ms,
+        number=tally.next,
+    )
+
+
+def _after_missed(tally: Tally, interval: Sampling, now_ms: int) -> Tally:
+    """Pass over samples whose time is long gone; one under way is tried to its end."""
+    while tally.next < interval.schedule.samples and (
+        _instant(tally, interval) + SAMPLE_LATE_MS < now_ms
+    ):
+        tally = replace(tally, next=tally.next + 1, tries=0)
+    return tally
+
+
+def _due_ms(tally: Tally, interval: Sampling, now_ms: int) -> int | None:
+    """When to come back; None when the interval is over and all of it was looked at."""
+    if tally.next >= interval.schedule.samples:
+        return None if now_ms >= interval.end_ms else interval.end_ms
+    if tally.tries:
+        return now_ms + SAMPLE_RETRY_MS
+    return max(now_ms, _instant(tally, interval))
+
+
+def _statement(tally: Tally, interval: Sampling) -> dict[str, Json]:
+    data: dict[str, Json] = {
+        "commitmentId": interval.commitment,
+        "part": interval.part,
+        "samples": interval.schedule.samples,
+        "taken": tally.taken,
+        "ok": tally.ok,
+        "failures": [dict(one) for one in tally.failures],
+    }
+    if interval.last:
+        data["secret"] = tally.secret.hex()
+    return data
