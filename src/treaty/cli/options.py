@@ -49,6 +49,19 @@ def node_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def instant(value: str) -> int:
+    """Read a day or an RFC 3339 instant, as milliseconds since 1970."""
+    from treaty.errors import WireError
+    from treaty.wire.instants import parse_instant
+
+    try:
+        return parse_instant(value if "T" in value else f"{value}T00:00:00Z")
+    except WireError as error:
+        raise click.BadParameter(
+            f"{value!r} is no day; write it as 2027-01-31 or 2027-01-31T12:00:00Z"
+        ) from error
+
+
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 FILE_READ: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -17,10 +17,12 @@ from treaty.cli.options import (
     agent_argument,
     as_option,
     db_option,
+    instant,
     json_option,
     node_option,
     operator_options,
 )
+from treaty.cli.trust_log import explain, log, recompute
 
 if TYPE_CHECKING:
     from treaty.core.trust import Attestation
@@ -56,22 +58,13 @@ def components(value: str) -> dict[str, Decimal]:
     return found
 
 
-def instant(value: str) -> int:
-    """Read a day or an RFC 3339 instant, as milliseconds since 1970."""
-    from treaty.errors import WireError
-    from treaty.wire.instants import parse_instant
-
-    try:
-        return parse_instant(value if "T" in value else f"{value}T00:00:00Z")
-    except WireError as error:
-        raise click.BadParameter(
-            f"{value!r} is no day; write it as 2027-01-31 or 2027-01-31T12:00:00Z"
-        ) from error
-
-
 @click.group()
 def trust() -> None:
     """Show what an agent's trust score is made of, compute it again, and vouch for an agent."""
+
+
+for _command in (explain, recompute, log):
+    trust.add_command(_command)
 
 
 @trust.command(short_help="Show an agent's score, components and level.")

@@ -159,16 +159,17 @@ def _show_people(files: Sequence[str], reports: Sequence[Report], compared: Repo
     from treaty.cli.terminal import heading
 
     if compared is None:
-        _show(reports[0])
+        show_report(reports[0])
         return
     for name, report in zip(files, reports, strict=True):
         heading(name)
-        _show(report)
+        show_report(report)
     heading("both copies together")
-    _show(compared)
+    show_report(compared)
 
 
-def _show(report: Report) -> None:
+def show_report(report: Report, what: str = "session") -> None:
+    """A report for people: its first line, what it is about, and every claim."""
     from treaty.cli.terminal import say, show_table
 
     if not report.ok:
@@ -176,7 +177,7 @@ def _show(report: Report) -> None:
     else:
         style = "bold yellow" if "not" in report.first_line else "bold green"
     say(report.first_line, style)
-    say(f"session {report.session or 'unknown'}, {report.dialect}", "dim")
+    say(f"{what} {report.session or 'unknown'}, {report.dialect}", "dim")
     rows = [
         ((claim.verdict.value, MARKS[claim.verdict.value]), claim.name, _detail(claim))
         for claim in report.claims

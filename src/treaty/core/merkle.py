@@ -82,6 +82,11 @@ def root(frontier: Frontier) -> bytes:
     return top
 
 
+def root_of(node_at: NodeAt, size: int) -> bytes:
+    """The root of the tree of the first ``size`` leaves, from stored nodes."""
+    return _range_root(node_at, 0, size) if size else EMPTY_ROOT
+
+
 def nodes_over(leaf_hashes: Sequence[bytes]) -> NodeAt:
     """Answer for complete nodes from the leaf hashes, at a cost of the node's width."""
 

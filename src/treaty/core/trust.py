@@ -74,6 +74,7 @@ __all__ = [
     "Weight",
     "before_from_json",
     "before_to_json",
+    "decimal_text",
     "discrepancies",
     "endorser_word",
     "fold",

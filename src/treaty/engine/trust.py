@@ -13,7 +13,7 @@ from typing import Final
 
 from treaty.core.levels import Ceilings, ceilings
 from treaty.core.levels import Standing as LevelStanding
-from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root
+from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root, root_of
 from treaty.core.trust import (
     RULES,
     Attestation,
@@ -262,17 +262,28 @@ class TrustNode:
     def head(self) -> dict[str, Json]:
         """The signed head of the log: size and root of its tree."""
         frontier = self._log().frontier
+        return self._head(frontier.size, root(frontier))
+
+    def _head(self, size: int, root_hash: bytes) -> dict[str, Json]:
         body: dict[str, Json] = {
             "uri": self._uri,
-            "size": frontier.size,
-            "root": root(frontier).hex(),
+            "size": size,
+            "root": root_hash.hex(),
             "at": format_instant(self._desk.clock()),
         }
         return seal("loghead", body, self._signer)
 
-    async def extract(self, start: int, end: int) -> dict[str, Json]:
-        """Records ``start`` (inclusive, from 0) to ``end`` with proofs under a signed head."""
-        size, head = self._log().frontier.size, self.head()
+    async def extract(self, start: int, end: int, size: int | None = None) -> dict[str, Json]:
+        """Records ``start`` (inclusive, from 0) to ``end`` with proofs under a signed head.
+
+        ``size`` asks for the log as it was when it had so many records, so that the pages of a
+        log that grows meanwhile fit together. Raises ``Refused`` (``reference_unknown``) for
+        more than there are.
+        """
+        whole = self._log().frontier.size
+        size = whole if size is None else size
+        if size > whole:
+            raise Refused(f"the log has {whole} records, not {size}", "reference_unknown")
         end = min(end, size, start + PAGE_MAX)
         await self._grow(size)
         entries = await self._desk.store.read(LOG, start, end - start) if end > start else []
@@ -288,6 +299,7 @@ class TrustNode:
             for entry in entries
             if entry.position <= size
         ]
+        head = self._head(size, root_of(self._node_at, size))
         return {"records": records, "head": head, "next": start + len(records)}
 
     async def _grow(self, size: int) -> None:

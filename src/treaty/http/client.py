@@ -120,9 +120,10 @@ class HttpNode:
         """An agent's score, level and components."""
         return await self._get(f"/v1/asp/agents/{_segment(agent)}/trust")
 
-    async def trust_log(self, start: int, end: int) -> dict[str, Json]:
-        """Records of the trust log with proofs under a signed head."""
-        return await self._get("/v1/trust/log", f"?from={start}&to={end}")
+    async def trust_log(self, start: int, end: int, size: int | None = None) -> dict[str, Json]:
+        """Records of the trust log with proofs under a signed head, as of a size if given."""
+        as_of = "" if size is None else f"&size={size}"
+        return await self._get("/v1/trust/log", f"?from={start}&to={end}{as_of}")
 
     async def discover(self, raw: bytes) -> bytes:
         """Ask a signed QUERY; returns the signed INFORM as received."""

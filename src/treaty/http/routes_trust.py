@@ -12,10 +12,14 @@ from treaty.wire.canonical import read_json
 
 
 async def extract(ask: Ask) -> Response:
-    """Records ``from`` (inclusive) to ``to``, with proofs under a signed head."""
+    """Records ``from`` (inclusive) to ``to``, with proofs under a signed head.
+
+    With ``size`` the log is read as it was when it had so many records.
+    """
     start = ask.number("from", default=0)
     end = ask.number("to", default=CURSOR_MAX, least=start)
-    return json(await ask.node.trust.extract(start, end))
+    size = ask.number("size", default=CURSOR_MAX)
+    return json(await ask.node.trust.extract(start, end, None if size == CURSOR_MAX else size))
 
 
 async def head(ask: Ask) -> Response:
