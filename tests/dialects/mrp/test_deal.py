@@ -1,0 +1,47 @@
+"""A decision and its messages as one file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.dialects.mrp.deals import DECISION_ID, A, seed_deal, seed_lines, seed_record
+from tests.dialects.mrp.made import BUYER
+from treaty.core.deal import read_deal
+from treaty.dialects.mrp.deal import Line, make_deal
+from treaty.errors import MisuseError, WireError
+
+
+def test_the_seed_as_a_file() -> None:
+    deal = seed_deal()
+
+    assert (deal["treaty"], deal["dialect"]) == ("deal/1", "mrp/0.1")
+    assert deal["session"] == {
+        "id": DECISION_ID,
+        "buyer": BUYER,
+        "provider": A,
+        "status": "done",
+    }
+    assert [one["msg_type"] for one in deal["messages"]] == [
+        *("DISCOVER", "OFFER", "DISCOVER", "OFFER"),
+        *("NEGOTIATE", "NEGOTIATE", "EXECUTE", "EVIDENCE"),
+    ]
+    assert deal["sent"] == [True, False, True, False, True, False, True, False]
+    assert [json.loads(one) for one in deal["raw"]] == deal["messages"]
+    assert read_deal(json.dumps(deal).encode()) == deal
+
+
+def test_a_decision_that_nobody_won_is_a_file_too() -> None:
+    lines = seed_lines()
+    nobody = {**seed_record(lines), "winner": None, "status": "no_winner"}
+
+    assert make_deal(nobody, lines[:4])["session"]["provider"] is None
+    assert make_deal(nobody, [])["session"]["buyer"] is None
+
+
+def test_what_is_no_record_or_message_makes_no_file() -> None:
+    with pytest.raises(MisuseError):
+        make_deal({}, [])
+    with pytest.raises(WireError):
+        make_deal({"decision_id": "d"}, [Line(raw=b"x", is_sent=True, manifest_url="m", at_ms=0)])
