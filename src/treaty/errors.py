@@ -38,8 +38,26 @@ class Reason:
     """True when the same request may succeed later without being changed."""
 
 
+_FETCHING: Final = (
+    # Not fetched for anybody, or not brought back.
+    ("url_invalid", 422, False),
+    ("scheme_forbidden", 422, False),
+    ("header_forbidden", 422, False),
+    ("address_forbidden", 403, False),
+    ("domain_forbidden", 403, False),
+    ("redirect_refused", 403, False),
+    ("answer_too_large", 502, False),
+    ("fetch_failed", 502, True),
+    ("fetch_timeout", 504, True),
+    # A capability's own no.
+    ("input_unsupported", 422, False),
+    ("capability_failed", 500, False),
+)
+
+
 def _catalogue() -> Mapping[str, Reason]:
     rows: tuple[tuple[str, int, bool], ...] = (
+        *_FETCHING,
         # Not a message at all.
         ("malformed", 400, False),
         ("version_unsupported", 400, False),

@@ -66,6 +66,7 @@ OWNERS = {
     "uvicorn": {"treaty.http", "treaty.app", "treaty.cli"},
     "uvloop": {"treaty.http", "treaty.app", "treaty.cli"},
     "httpx": {"treaty.http"},
+    "httpcore": {"treaty.http"},
     "click": {"treaty.cli"},
     "rich": {"treaty.cli"},
 }

@@ -1,0 +1,127 @@
+"""Connections to addresses that were checked, whatever the name means a moment later.
+
+The library asks for a connection to a name; this backend resolves it, checks every address it
+has, and connects to one of those. TLS and the Host header go on speaking of the name.
+
+Read next: ``treaty.wire.hosts``, what is public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+import httpcore
+
+from treaty.errors import Refused, shown
+from treaty.wire.hosts import Address, is_loopback, is_private_name, is_public, is_unicast
+
+TRIED_MAX: Final = 4
+"""Addresses of one name that are tried, one after another."""
+RESOLVED_MAX: Final = 32
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Where connections may go besides the public internet."""
+
+    allow_loopback: bool = False
+    trusted: frozenset[tuple[str, int]] = frozenset()
+    """Hosts and ports an operator wrote down."""
+
+    def check_host(self, host: str, port: int) -> None:
+        """Refuse, before anything is resolved, what the host alone gives away.
+
+        Raises ``Refused`` (``address_forbidden``).
+        """
+        address = _literal(host)
+        if address is not None:
+            self.check(address, host, port)
+        elif is_private_name(host) and not self._is_own(host, port):
+            raise Refused(f"{shown(host)} is no name of the internet", "address_forbidden")
+
+    def check(self, address: Address, host: str, port: int) -> None:
+        """Refuse an address the host may not lead to. Raises ``Refused``."""
+        if (host, port) in self.trusted and is_unicast(address):
+            return
+        if self.allow_loopback and is_loopback(address):
+            return
+        if not is_public(address):
+            raise Refused(
+                f"{shown(host)} leads to {address}, which is not on the public internet",
+                "address_forbidden",
+            )
+
+    def _is_own(self, host: str, port: int) -> bool:
+        is_local = host == "localhost" or host.endswith(".localhost")
+        return (host, port) in self.trusted or (self.allow_loopback and is_local)
+
+
+class PinnedBackend(httpcore.AsyncNetworkBackend):
+    """The library's own way to connect, to checked addresses only."""
+
+    def __init__(self, rules: Rules, resolve: Resolve | None = None) -> None:
+        self._rules = rules
+        self._resolve = resolve or _resolved
+        self._tcp = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of a host that answers.
+
+        Raises ``Refused`` when one of its addresses is forbidden, ``httpcore.ConnectError``.
+        """
+        addresses = await self._addresses(host, port)
+        failure: Exception | None = None
+        for address in addresses[:TRIED_MAX]:
+            try:
+                return await self._tcp.connect_tcp(
+                    str(address), port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore.ConnectError("the name has no address")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, when the library asks."""
+        await asyncio.sleep(seconds)
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses of a host, each checked; one that is forbidden forbids all."""
+        literal = _literal(host)
+        if literal is not None:
+            self._rules.check(literal, host, port)
+            return (literal,)
+        try:
+            found = [ip_address(one) for one in await self._resolve(host, port)]
+        except (OSError, ValueError) as error:
+            raise httpcore.ConnectError(f"{shown(host)} does not resolve") from error
+        for address in found:
+            self._rules.check(address, host, port)
+        return found
+
+
+async def _resolved(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver, in its order, each address once."""
+    loop = asyncio.get_running_loop()
+    rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(row[4][0]) for row in rows))[:RESOLVED_MAX]
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
