@@ -52,6 +52,9 @@ _FETCHING: Final = (
     # A capability's own no.
     ("input_unsupported", 422, False),
     ("capability_failed", 500, False),
+    # A registry's challenge that is not met, or not yet.
+    ("challenge_not_found", 409, True),
+    ("challenge_mismatch", 409, True),
 )
 
 

@@ -70,6 +70,8 @@ def capability(
     tags: tuple[str, ...] = (),
     constraints: Mapping[str, Json] | None = None,
     needs_agreement: bool = False,
+    floor: Decimal | str | int | None = None,
+    route_id: str | None = None,
 ) -> Callable[[Callable[..., Any]], Capability]:
     """Decorator: make a capability of a function; see the head of this module.
 
@@ -102,6 +104,8 @@ def capability(
             tags=tags,
             constraints=stated,
             needs_agreement=needs_agreement,
+            floor=None if floor is None else Decimal(floor),
+            route_id=route_id,
         )
 
     return made

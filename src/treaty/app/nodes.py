@@ -17,6 +17,7 @@ from treaty.app.agents import connect
 from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
 from treaty.app.quotes import QuotePlan, open_selling
 from treaty.app.relays import RelayPlan, listening, open_host
+from treaty.app.services import Opened, ServicePlan, open_services
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
@@ -53,6 +54,8 @@ class NodePlan:
     quotes: QuotePlan | None = None
     """With a policy the node sells as well (ACTP)."""
     relays: RelayPlan = field(default_factory=RelayPlan)
+    services: ServicePlan | None = field(default_factory=ServicePlan)
+    """What it offers over MRP; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,13 @@ class OpenNode:
     socket: socket.socket
     url: str
     operator_key: Path | None
+    services: Opened | None = None
+
+    async def close(self) -> None:
+        """Stop working, then close the store."""
+        if self.services is not None:
+            await self.services.close()
+        await self.store.close()
 
 
 async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
@@ -84,6 +94,9 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
         signer, operator, operator_path = _node_keys(plan)
         uri = parse_agent_uri(plan.uri).text
         identity = Identity(uri, signer, url, operator_uri(uri), operator)
+        services = None
+        if plan.services is not None:
+            services = open_services(plan.services, signer, url, complain)
         node = Node(
             store,
             ASP,
@@ -92,10 +105,13 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
             entropy=entropy,
             complain=complain,
             selling=selling,
+            serving=None if services is None else services.serving,
         )
+        if services is not None:
+            services.ring.join(node.publications)
         await node.start()
         undo.pop_all()
-    return OpenNode(node, store, bound, url, operator_path)
+    return OpenNode(node, store, bound, url, operator_path, services)
 
 
 async def serve(
@@ -128,7 +144,7 @@ async def serve(
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
-        await opened.store.close()
+        await opened.close()
 
 
 def settle_memory() -> None:
@@ -201,7 +217,7 @@ async def local_node(complain: Complain = print) -> AsyncIterator[LocalNode]:
     with TemporaryDirectory(prefix="treaty-local-") as folder:
         home = Path(folder)
         operator_key = home / "operator.key"
-        plan = NodePlan(db=None, operator_key=operator_key, port=0)
+        plan = NodePlan(db=None, operator_key=operator_key, port=0, services=None)
         opened = await open_node(plan, complain)
         stop, ready = asyncio.Event(), asyncio.Event()
         app = make_app(opened.node, settings=Settings())
@@ -216,4 +232,4 @@ async def local_node(complain: Complain = print) -> AsyncIterator[LocalNode]:
             stop.set()
             tasks[1].cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await opened.store.close()
+            await opened.close()

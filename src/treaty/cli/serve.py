@@ -20,9 +20,11 @@ from treaty.cli.serve_quotes import (
     selling_options,
     show_quotes,
 )
+from treaty.cli.serve_services import service_members, service_options, show_services
 
 if TYPE_CHECKING:
     from treaty.app import NodePlan, OpenNode
+    from treaty.app.services import ServicePlan
     from treaty.wire.canonical import Json
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -85,6 +87,7 @@ def rate(value: str) -> int:
 )
 @selling_options
 @relay_options
+@service_options
 @json_option
 def serve(
     host: str,
@@ -102,12 +105,15 @@ def serve(
     relay_serve: bool,
     relay_open: bool,
     relay: str | None,
+    services: ServicePlan,
     as_json: bool,
 ) -> None:
     """Run a node: registry, sessions, clearing and trust in one process.
 
     Stops on Ctrl-C or SIGTERM, after answering what is in flight. With --db nothing that was
     acknowledged is lost, whenever the process ends; without it nothing is kept.
+
+    Over MRP it offers capabilities and is a registry of providers: see /mrp/manifest.
 
     With --policy it also sells: buyers ask and counter at /quote-channel, and get signed answers.
     """
@@ -125,7 +131,9 @@ def serve(
     relays = relay_plan(
         quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
     )
-    plan = app.NodePlan(db, uri, key, operator_key, host, port, public_url, quotes, relays)
+    plan = app.NodePlan(
+        db, uri, key, operator_key, host, port, public_url, quotes, relays, services
+    )
 
     def ready(opened: OpenNode) -> None:
         show = _tell_programs if as_json else _tell_people
@@ -155,6 +163,7 @@ def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
         "operatorKey": _text(opened.operator_key),
         "pid": os.getpid(),
         **quote_members(opened.node),
+        **service_members(opened),
     }
     show_json(event, line=True)
 
@@ -178,6 +187,7 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
         ]
     )
     show_quotes(opened.node, plan.quotes)
+    show_services(opened, plan.services)
     if plan.public_url is None and plan.host not in LOOPBACK:
         note("agents on other machines need the address they reach: give --public-url URL")
     note("Ctrl-C stops it")

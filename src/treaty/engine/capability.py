@@ -141,6 +141,10 @@ class Capability:
     """Further statements for the manifest, such as ``input_schema``."""
     needs_agreement: bool = False
     """True: only after a negotiation."""
+    floor: Decimal | None = None
+    """Private: the lowest price agreed to when somebody negotiates; None for ``cost`` alone."""
+    route_id: str | None = None
+    """The name of its route; None for one made of provider, name and version."""
 
     def __post_init__(self) -> None:
         """Raises ``MisuseError`` for statements nobody could read."""

@@ -24,12 +24,15 @@ from treaty.engine.inbox import Inboxes
 from treaty.engine.openings import Openings
 from treaty.engine.outbox import Handler, Outbox
 from treaty.engine.ports import Store, Task, Unit
+from treaty.engine.publications import Publications
 from treaty.engine.quote_timers import TASK as QUOTE_TASK
 from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
 from treaty.engine.registry import REVOCATION, Registry, Scores
 from treaty.engine.sampling import TASK as SAMPLE
 from treaty.engine.sampling import Samples
+from treaty.engine.service_dialect import Serving
+from treaty.engine.services import Services
 from treaty.engine.sessions import Host, Sessions
 from treaty.engine.trust import LOG, TrustNode
 from treaty.identity.cards import make_card
@@ -67,6 +70,7 @@ class Node:
         complain: Callable[[str], None],
         selling: Selling | None = None,
         fetcher: Fetcher | None = None,
+        serving: Serving | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -108,6 +112,8 @@ class Node:
         self._beat_ms = 0
         self._background = Background(self.desk, complain)
         self.quotes = None if selling is None else Quotes(self.desk, selling)
+        self.services = None if serving is None else Services(self.desk, serving)
+        self.publications = None if serving is None else self._registry_of(serving)
         handlers = self._handlers(fetcher or NoFetcher())
         self.outbox = Outbox(self.desk, handlers, complain, self._beat)
 
@@ -125,7 +131,18 @@ class Node:
         }
         if self.quotes is not None:
             handlers[QUOTE_TASK] = self.quotes.expire
+        handlers |= {} if self.services is None else self.services.handlers
         return handlers
+
+    def _registry_of(self, serving: Serving) -> Publications:
+        return Publications(
+            self.desk,
+            serving.publisher,
+            serving.fetcher,
+            own=serving.own,
+            own_origin=self.identity.base_url,
+            listed=serving.listed,
+        )
 
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
@@ -133,6 +150,10 @@ class Node:
         await self.registry.load()
         if self.quotes is not None:
             await self.quotes.start()
+        if self.publications is not None:
+            await self.publications.load()
+        if self.services is not None:
+            await self.services.start()
         await self._register_self()
         await self._note_outage()
         await self._beat()

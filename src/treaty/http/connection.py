@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from treaty.http.limits import Settings
+from treaty.http.limits import EXPECT, Settings
 
 ABORT: Final = "abort"
 """Key in ``scope["state"]``: a function that ends the connection at once."""
@@ -46,7 +46,7 @@ def guarded(settings: Settings) -> Callable[..., Guard]:
 class Guard:
     """One connection: an ``asyncio`` protocol around uvicorn's."""
 
-    __slots__ = ("_inner", "_pending", "_settings", "_timer", "_transport")
+    __slots__ = ("_body_bytes_max", "_inner", "_pending", "_settings", "_timer", "_transport")
 
     def __init__(
         self,
@@ -55,10 +55,11 @@ class Guard:
         server_state: ServerState,
         app_state: dict[str, Any],
     ) -> None:
-        state = {**app_state, ABORT: self.abort}
+        state = {**app_state, ABORT: self.abort, EXPECT: self.expect}
         self._inner = HttpToolsProtocol(config, server_state, state, asyncio.get_running_loop())
         self._settings = settings
         self._pending = 0
+        self._body_bytes_max = settings.body_bytes_max
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -78,6 +79,8 @@ class Guard:
         if inner.cycle is not cycle or (unread and not inner.cycle.more_body):
             self._pending = 0
             self._stop_timer()
+            if inner.cycle is not cycle:
+                self._body_bytes_max = self._settings.body_bytes_max
             return
         self._pending += len(data)
         if self._pending > self._most(unread, answered):
@@ -93,7 +96,7 @@ class Guard:
         if answered:
             # Its sender hears the answer once it has sent the rest, which is thrown away.
             return DISCARDED_BYTES_MAX
-        return BODY_OVERHEAD * self._settings.body_bytes_max
+        return BODY_OVERHEAD * self._body_bytes_max
 
     def eof_received(self) -> None:
         """Pass it on."""
@@ -117,6 +120,10 @@ class Guard:
         self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
+
+    def expect(self, bytes_max: int) -> None:
+        """Let the body of the request that is being read be larger than others."""
+        self._body_bytes_max = max(bytes_max, self._settings.body_bytes_max)
 
     def _await_head(self) -> None:
         if self._timer is None:

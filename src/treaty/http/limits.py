@@ -13,6 +13,7 @@ Read next: ``connection``, which bounds what happens before a request is complet
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,8 @@ RATE_PER_MINUTE: Final = 600
 """For addresses that are not loopback, where nothing else was set."""
 STRANGERS_PER_MINUTE: Final = 60
 """The same where whoever has a key may ask, be it known here or not (ACTP 9.6)."""
+EXPECT: Final = "expect"
+"""Key in ``scope["state"]``: a function that tells the connection how large a body may be."""
 SLOW: Final = Reason("timeout", 408, transient=True)
 """The reason ``timeout`` where a request did not come to its end in time."""
 
@@ -64,6 +67,7 @@ class Gate:
         self._settings = settings
         self._rates = AddressRates(settings.rate_per_minute)
         self._strangers = AddressRates(settings.rate_per_minute, STRANGERS_PER_MINUTE)
+        self._principals = AddressRates(settings.rate_per_minute)
         self.in_flight = 0
         self.streams = 0
 
@@ -84,6 +88,19 @@ class Gate:
         Raises ``Refused`` (``rate_limited``).
         """
         _check_rate(self._strangers, address)
+
+    def admit_principal(self, principal: str, address: str | None) -> None:
+        """Count a request of somebody who has proven who they are, wherever they come from.
+
+        Raises ``Refused`` (``rate_limited``).
+        """
+        if _network(address)[1] and self._settings.rate_per_minute is None:
+            return
+        _check_rate(self._principals, principal)
+
+    def allowance(self, address: str | None) -> Allowance | None:
+        """What is left of an address's rate; None where none is kept."""
+        return self._rates.allowance(address, asyncio.get_running_loop().time())
 
     def start_stream(self) -> None:
         """Turn one request in flight into a stream."""
@@ -135,6 +152,17 @@ def _overloaded(detail: str) -> UnavailableError:
     return UnavailableError(f"{detail}, try again soon", "overloaded", data={"retryAfterMs": 1_000})
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a rate."""
+
+    limit: int
+    """Requests a minute."""
+    remaining: int
+    reset_s: int
+    """Seconds until the whole of it is there again."""
+
+
 class AddressRates:
     """A token bucket per address, holding the tokens of one minute."""
 
@@ -157,6 +185,16 @@ class AddressRates:
         if len(self._buckets) > ADDRESSES_MAX:
             self._buckets.popitem(last=False)
         return 0 if taken else int((1 - tokens) * 60_000 / most) + 1
+
+    def allowance(self, address: str | None, now_s: float) -> Allowance | None:
+        """What is left; None for an address that is not counted."""
+        network, loopback = _network(address)
+        if loopback and self._spares_loopback:
+            return None
+        most = float(self._per_minute)
+        tokens, then_s = self._buckets.get(network, (most, now_s))
+        tokens = min(most, tokens + (now_s - then_s) * most / 60)
+        return Allowance(self._per_minute, int(tokens), math.ceil((most - tokens) * 60 / most))
 
 
 @lru_cache(maxsize=4_096)
@@ -186,6 +224,9 @@ async def read_body(scope: Scope, receive: Receive, ticket: Ticket, bytes_max: i
     """
     if _content_length(scope) > bytes_max:
         raise _too_large(bytes_max)
+    expect = scope.get("state", {}).get(EXPECT)
+    if expect is not None:
+        expect(bytes_max)
     ticket.reading = True
     chunks: list[bytes] = []
     size = 0

@@ -16,7 +16,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from treaty.engine.ports import Entry
-from treaty.errors import TreatyError
+from treaty.errors import MisuseError, TreatyError
 from treaty.http.entries import entry_json
 from treaty.http.media import MISSED, PROBLEM
 from treaty.wire.canonical import Json, canonical
@@ -36,9 +36,21 @@ def problem(error: TreatyError) -> Response:
     return _document(error.code, error.reason.status, error.detail, error.data)
 
 
+def as_error(error: Exception) -> TreatyError:
+    """A mistake in the node as an error of ours; its traceback is still with it."""
+    failure = MisuseError("the node made a mistake; its log says more")
+    failure.__cause__ = error
+    return failure
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Write a mistake of the node into its log."""
+    _LOG.error("a request ended in an unexpected error", exc_info=error)
+
+
 def unexpected(error: BaseException) -> Response:
     """The answer for a mistake in the node. The log holds the traceback, the answer nothing."""
-    _LOG.error("a request ended in an unexpected error", exc_info=error)
+    log_unexpected(error)
     return _document("internal", 500, "the node made a mistake; its log says more", {})
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 import uvicorn
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treaty.engine.node import Node
@@ -25,6 +26,10 @@ from treaty.http import (
     routes_actp,
     routes_asp,
     routes_ledger,
+    routes_mrp,
+    routes_mrp_artifacts,
+    routes_mrp_provider,
+    routes_mrp_registry,
     routes_node,
     routes_relay,
     routes_trust,
@@ -32,10 +37,17 @@ from treaty.http import (
 from treaty.http.asking import Ask, Service
 from treaty.http.connection import ABORT, guarded
 from treaty.http.limits import SLOW, Gate, Settings, Ticket
-from treaty.http.problems import problem, unexpected
+from treaty.http.mrp_answers import allowed, refused, speaks_mrp
+from treaty.http.problems import as_error, problem
 from treaty.http.routing import Router
 
 BACKLOG: Final = 2_048
+_MRP: Final = (
+    routes_mrp.ROUTES,
+    routes_mrp_provider.ROUTES,
+    routes_mrp_registry.ROUTES,
+    routes_mrp_artifacts.ROUTES,
+)
 STOP_S: Final = 10
 """How long requests in flight may take when the server stops."""
 
@@ -50,9 +62,11 @@ class App:
         # A provider's front and health come before those of every node.
         quotes = (routes_actp.ROUTES,) if node.quotes is not None else ()
         relays = (routes_relay.ROUTES,) if relay is not None else ()
+        services = _MRP if node.services is not None else ()
         self._router = Router(
             *quotes,
             *relays,
+            *services,
             routes_asp.ROUTES,
             routes_ledger.ROUTES,
             routes_trust.ROUTES,
@@ -71,7 +85,7 @@ class App:
         try:
             ticket = self.gate.enter(client[0] if client else None)
         except TreatyError as error:
-            await problem(error)(scope, receive, send)
+            await self._refused(error, scope)(scope, receive, send)
             return
         try:
             await self._within_time(scope, receive, send, ticket)
@@ -90,7 +104,7 @@ class App:
             return
         except TimeoutError:
             if answer is None:
-                await problem(_too_slow(ticket))(scope, receive, send)
+                await self._refused(_too_slow(ticket), scope)(scope, receive, send)
             else:
                 await _abort(scope)
 
@@ -100,11 +114,20 @@ class App:
             handler, params = self._router.find(scope["method"], path)
             return await handler(Ask(self._service, scope, receive, path, params, ticket))
         except TreatyError as error:
-            return problem(error)
+            return self._refused(error, scope)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - this is the rim: logged, and told apart.
-            return unexpected(error)
+            return self._refused(as_error(error), scope)
+
+    def _refused(self, error: TreatyError, scope: Scope) -> Response:
+        """How a place says no: as a problem document, or as the messages it speaks."""
+        node, path = self._service.node, scope["raw_path"].decode("ascii", "replace")
+        if not speaks_mrp(node, path):
+            return problem(error)
+        said = refused(node, error, path)
+        client = scope.get("client")
+        return allowed(said, self.gate.allowance(client[0] if client else None))
 
 
 async def _abort(scope: Scope) -> None:

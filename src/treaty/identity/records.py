@@ -27,6 +27,7 @@ KINDS: Final = frozenset(
         *("card", "listing", "rotation", "revocation", "identity"),
         *("receipt", "fact", "evidence", "reveal", "dispute", "vote", "ruling"),
         *("transfer", "account", "outcome", "attestation", "endorsement", "metric", "loghead"),
+        *("rejection", "challenge"),
     }
 )
 """Every kind of record there is (ASP B4; ``identity`` is the trust log's, B16)."""

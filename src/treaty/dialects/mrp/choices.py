@@ -70,6 +70,8 @@ NAMES_MAX: Final = 64
 """Policies, proofs, domains, scopes, citations of one list."""
 CITATIONS_MAX: Final = 1_000
 ID_CHARS_MAX: Final = 256
+JOB_ID_CHARS_MAX: Final = 128
+"""Of a job id that a provider gives back: clients make file names of it."""
 TEXT_CHARS_MAX: Final = 4_096
 URL_CHARS_MAX: Final = 4_096
 LATENCY_MS_MAX: Final = 366 * 86_400_000
@@ -162,7 +164,9 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = MappingProxyType(
         429: MRP_RATE_LIMITED,
         500: MRP_INTERNAL_ERROR,
         501: MRP_NOT_IMPLEMENTED,
+        502: MRP_INTERNAL_ERROR,
         503: MRP_RATE_LIMITED,
+        504: MRP_INTERNAL_ERROR,
     }
 )
 

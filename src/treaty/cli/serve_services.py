@@ -1,0 +1,135 @@
+"""The part of ``treaty serve`` that offers capabilities: its options, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from treaty.cli.options import FILE_READ
+
+if TYPE_CHECKING:
+    from treaty.app.nodes import OpenNode
+    from treaty.app.services import ServicePlan
+    from treaty.wire.canonical import Json
+
+MODES: Final = ("none", "bearer", "signed")
+
+_OPTIONS: Final = (
+    click.option(
+        "--capability",
+        "capabilities",
+        multiple=True,
+        metavar="MODULE:NAME",
+        help="Offer this decorated function too, of a module or a FILE.py; may be repeated.",
+    ),
+    click.option(
+        "--allow-loopback",
+        is_flag=True,
+        help="Let what is fetched for others lead to this machine, to try.",
+    ),
+    click.option(
+        "--mrp-auth",
+        "mode",
+        type=click.Choice(MODES),
+        default="none",
+        show_default=True,
+        help="What is asked of whoever asks for capabilities.",
+    ),
+    click.option(
+        "--mrp-tokens",
+        "tokens",
+        type=FILE_READ,
+        metavar="FILE",
+        help="Bearer tokens, one a line, with scopes such as mrp:execute behind each.",
+    ),
+    click.option(
+        "--mrp-keys",
+        "keys",
+        type=FILE_READ,
+        metavar="FILE",
+        help="Key set (JWKS) of those whose signed messages are believed.",
+    ),
+    click.option(
+        "--mrp-strict",
+        "strict",
+        is_flag=True,
+        help="Take the newer forms only, and say errors with their HTTP status.",
+    ),
+    click.option(
+        "--registry-entries",
+        "entries",
+        type=FILE_READ,
+        metavar="FILE",
+        help="JSON list of providers that the registry lists as well.",
+    ),
+)
+
+
+def service_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a provider; they reach the command as one ``services``."""
+
+    @wraps(function)
+    def told(
+        *,
+        capabilities: tuple[str, ...],
+        allow_loopback: bool,
+        mode: str,
+        tokens: Path | None,
+        keys: Path | None,
+        strict: bool,
+        entries: Path | None,
+        **others: Any,
+    ) -> None:
+        from treaty.app.services import ServicePlan, load_capability
+        from treaty.dialects.mrp.authority import Mode
+
+        if mode == "bearer" and tokens is None:
+            raise click.UsageError("--mrp-auth bearer needs --mrp-tokens FILE")
+        plan = ServicePlan(
+            capabilities=tuple(load_capability(one) for one in capabilities),
+            allow_loopback=allow_loopback,
+            mode=Mode(mode),
+            tokens=tokens,
+            keys=keys,
+            is_strict=strict,
+            entries=entries,
+        )
+        function(services=plan, **others)
+
+    for option in reversed(_OPTIONS):
+        told = option(told)
+    return told
+
+
+def service_members(opened: OpenNode) -> dict[str, Json]:
+    """What programs are told of the provider."""
+    services = opened.node.services
+    if services is None:
+        return {}
+    offering = services.dialect.offering
+    return {
+        "mrpProvider": services.dialect.provider,
+        "manifest": f"{opened.url}/mrp/manifest" if offering.names else None,
+        "capabilities": list(offering.names),
+        "mrpAuth": str(services.dialect.authority.mode),
+    }
+
+
+def show_services(opened: OpenNode, plan: ServicePlan | None) -> None:
+    """Tell people what is offered, and to whom."""
+    from treaty.cli.terminal import note, show_facts
+
+    services = opened.node.services
+    if services is None or plan is None or not services.dialect.offering.names:
+        return
+    facts = [
+        ("offers", ", ".join(services.dialect.offering.names)),
+        ("manifest", f"{opened.url}/mrp/manifest"),
+    ]
+    show_facts(facts)
+    if plan.allow_loopback:
+        note("strangers may have pages of this machine fetched (--allow-loopback)")

@@ -1,0 +1,109 @@
+"""How a node says things to those who speak MRP: envelopes, and errors as envelopes too (2).
+
+A message that could be read is answered under 200 whatever becomes of it, because real clients
+take any other status for a broken server; in strict mode its ERROR has the status of its code.
+What was never a message, and what is asked of a place that does not exist, keeps its 4xx, with an
+ERROR as its body.
+
+Read next: ``routes_mrp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.responses import Response
+
+from treaty.dialects.mrp.answering import status_of
+from treaty.dialects.mrp.choices import ENVELOPE_BYTES_MAX, ENVELOPE_MEDIA, Profile
+from treaty.dialects.mrp.messages import Envelope
+from treaty.engine.node import Node
+from treaty.errors import TreatyError, WireError
+from treaty.http.answers import HEADERS
+from treaty.http.limits import Allowance
+from treaty.http.problems import headers_of, log_unexpected
+from treaty.wire.canonical import Json
+from treaty.wire.lax import read_lax_json
+
+PREFIXES: Final = ("/mrp/", "/.well-known/mrp")
+MESSAGE_PATHS: Final = frozenset(
+    ("/mrp/hello", "/mrp/discover", "/mrp/negotiate", "/mrp/execute"),
+)
+"""Where messages are posted."""
+OURS: Final = frozenset(("rate_limited", "overloaded", "unavailable", "internal"))
+"""Reasons that say nothing about the request, and so are no fault of its form."""
+
+
+def speaks_mrp(node: Node, path: str) -> bool:
+    """True for a place where errors are said as ERROR envelopes."""
+    return node.services is not None and path.startswith(PREFIXES)
+
+
+def envelope(body: bytes, status: int = 200, media_type: str = ENVELOPE_MEDIA) -> Response:
+    """An envelope that was made already."""
+    return Response(body, status, HEADERS, media_type)
+
+
+def error_body(
+    node: Node,
+    error: TreatyError,
+    *,
+    to: Envelope | None = None,
+    salvaged: Mapping[str, Json] | None = None,
+) -> bytes:
+    """An ERROR, to a message or to whatever can be made out of what is none."""
+    if error.code == "internal":
+        log_unexpected(error)
+    desk = node.desk
+    assert node.services is not None
+    made: bytes = node.services.dialect.error(
+        error, desk.clock(), desk.entropy(16), envelope=to, salvaged=salvaged
+    )
+    return made
+
+
+def failed(
+    node: Node,
+    error: TreatyError,
+    *,
+    status: int | None = None,
+    to: Envelope | None = None,
+    salvaged: Mapping[str, Json] | None = None,
+) -> Response:
+    """An ERROR as an answer of its own; ``status`` is by default that of its reason."""
+    status = status or error.reason.status
+    headers = headers_of(error.reason.status, error.data)
+    body = error_body(node, error, to=to, salvaged=salvaged)
+    return Response(body, status, headers, ENVELOPE_MEDIA)
+
+
+def refused(node: Node, error: TreatyError, path: str) -> Response:
+    """What is said before a message was read, or where there is nothing to read."""
+    is_message = path in MESSAGE_PATHS and error.code in OURS
+    return failed(node, error, status=said_status(node, error) if is_message else None)
+
+
+def said_status(node: Node, error: TreatyError) -> int:
+    """The status of an ERROR to a message."""
+    assert node.services is not None
+    is_strict = node.services.dialect.profile is Profile.STRICT
+    return status_of(error) if is_strict else 200
+
+
+def allowed(response: Response, allowance: Allowance | None) -> Response:
+    """Say what is left of a rate; nothing where none is kept."""
+    if allowance is not None:
+        response.headers["mrp-ratelimit-limit"] = str(allowance.limit)
+        response.headers["mrp-ratelimit-remaining"] = str(allowance.remaining)
+        response.headers["mrp-ratelimit-reset"] = str(allowance.reset_s)
+    return response
+
+
+def salvage(raw: bytes) -> Mapping[str, Json] | None:
+    """What may be read of a body that is no message, to answer its sender at all."""
+    try:
+        value = read_lax_json(raw, size_max=ENVELOPE_BYTES_MAX)
+    except WireError:
+        return None
+    return value if isinstance(value, dict) else None
