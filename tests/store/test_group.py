@@ -70,6 +70,7 @@ def test_forgotten_ends_are_looked_up_again(
     db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group, "HEADS_MAX", 2)
+    monkeypatch.setattr(group, "HEADS_SPARE", 1)
     heads = Heads()
     commit_group(db, heads, [unit(name, 0) for name in "abcd"])
     assert list(heads.known) == ["c", "d"]

@@ -105,15 +105,13 @@ def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
     for _ in range(8):
         wanted = chance.randrange(1, 400)
         with committing(path) as process:
-            printed = [line for line, _ in zip(lines(process), range(wanted), strict=False)]
+            printed = [line for _, line in zip(range(wanted), lines(process), strict=False)]
             process.send_signal(signal.SIGKILL)
             printed += lines(process)
         last |= acknowledged(printed)
         play(path, partial(check_only_whole_units, at_least=dict(last)))
         with closing(schema.connect(path, read_only=True)) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-
             last = dict(
                 db.execute(
                     "SELECT CAST(substr(name, 7) AS INTEGER), max(position) FROM stream "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final
 
 from treaty.engine.desk import Kind
@@ -54,12 +55,18 @@ class Channel:
         wanted = (heard.hash, heard.signer)
         return next((one for one in self.known if (one.hash, one.signer) == wanted), None)
 
-    def has_nonce(self, heard: Heard) -> bool:
-        """True when this signer has used the nonce here for this type."""
+    def used_for(self, heard: Heard) -> str | None:
+        """The hash of the message that this signer used the nonce for here; None if for none."""
         wanted = (heard.signer, heard.type, heard.nonce)
-        return heard.nonce is not None and any(
-            (one.signer, one.type, one.nonce) == wanted for one in self.known
+        return next(
+            (one.hash for one in self.known if (one.signer, one.type, one.nonce) == wanted), None
         )
+
+    def free_nonce(self, heard: Heard, above: int) -> int:
+        """The first nonce above ``above`` that this signer has not used here for this type."""
+        wanted = (heard.signer, heard.type)
+        used = {one.nonce for one in self.known if (one.signer, one.type) == wanted}
+        return next(nonce for nonce in count(above + 1) if nonce not in used)
 
 
 @dataclass(frozen=True, slots=True)

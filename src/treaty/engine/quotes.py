@@ -111,7 +111,7 @@ class Quotes:
         self.readers = QuoteReaders(desk, dialect)
         self._desk = desk
         self._issued = Issued()
-        self._seen = SeenNonces(desk.store, dialect)
+        self._seen = SeenNonces(desk, dialect)
         self._open = OpenQuotes(desk, dialect)
         desk.register(STREAM, channel_kind(dialect))
 
@@ -307,7 +307,7 @@ class Quotes:
         return self._write(transaction, channel, arrival, decision)
 
     def _check(self, channel: Channel, arrival: _Arrival) -> None:
-        if channel.has_nonce(arrival.heard):
+        if arrival.heard.nonce is not None and channel.used_for(arrival.heard) is not None:
             # The store tells which nonce is free; see ``SeenNonces.refusal``.
             raise Refused("the nonce was used for another message", "duplicate")
         if len(channel.known) >= MESSAGES_MAX:
@@ -339,7 +339,7 @@ class Quotes:
         written = Written(record, known, answer.parsed)
         body = write_record(record, known)
         transaction.append(stream, answer.kind, body, arrival.raw, written)
-        consumed = self._seen.consumed(heard, arrival.chain_id, arrival.tx_id, arrival.at_ms)
+        consumed = self._seen.consumed(heard, arrival.chain_id, arrival.at_ms)
         if consumed is not None:
             transaction.consume(consumed)
         self._open.follow(transaction, stream, channel.state)

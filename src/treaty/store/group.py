@@ -29,6 +29,8 @@ from treaty.store.units import lost_race, replayed
 
 HEADS_MAX: Final = 16_384
 """Streams whose end is remembered; a few hundred bytes each."""
+HEADS_SPARE: Final = 1_024
+"""How many more are remembered for a while, so that they are dropped many at once."""
 BATCH_ROWS_MAX: Final = 128
 PURGE_ROWS_MAX: Final = 1_000
 
@@ -50,9 +52,10 @@ class Heads:
         self.next_id = 0
 
     def shrink(self) -> None:
-        """Drop the streams that were not written for longest, down to the limit."""
-        for name in list(self.known)[: max(0, len(self.known) - HEADS_MAX)]:
-            del self.known[name]
+        """Drop the streams that were not written for longest, once there are too many."""
+        if len(self.known) > HEADS_MAX + HEADS_SPARE:
+            for name in list(self.known)[: len(self.known) - HEADS_MAX]:
+                del self.known[name]
 
 
 @dataclass(slots=True)
@@ -72,8 +75,19 @@ def commit_group(db: sqlite3.Connection, heads: Heads, units: Sequence[Unit]) ->
     Raises ``sqlite3.Error`` when the file could not be written; then no unit is in it.
     """
     try:
+        return _commit(db, heads, units, trusting=True)
+    except sqlite3.IntegrityError:
+        # Somebody believed that a stream is new, and it is not: now everything is looked up.
+        return _commit(db, heads, units, trusting=False)
+
+
+def _commit(
+    db: sqlite3.Connection, heads: Heads, units: Sequence[Unit], *, trusting: bool
+) -> list[Verdict]:
+    """Run the transaction. ``trusting`` takes a new stream for new, which its name's key checks."""
+    try:
         db.execute("BEGIN IMMEDIATE")
-        _load_heads(db, heads, units)
+        _load_heads(db, heads, units, trusting=trusting)
         taken = _taken_nonces(db, units)
         rows = _Rows()
         verdicts = [_accept(unit, heads, taken, rows) for unit in units]
@@ -98,13 +112,20 @@ def purge_some(db: sqlite3.Connection, now_ms: int) -> bool:
     return gone.rowcount == PURGE_ROWS_MAX
 
 
-def _load_heads(db: sqlite3.Connection, heads: Heads, units: Sequence[Unit]) -> None:
+def _load_heads(
+    db: sqlite3.Connection, heads: Heads, units: Sequence[Unit], *, trusting: bool
+) -> None:
     known = heads.known
-    unknown = {a.stream for unit in units for a in unit.appends if a.stream not in known}
+    if not heads.next_id:
+        heads.next_id = db.execute("SELECT coalesce(max(stream), 0) + 1 FROM entry").fetchone()[0]
+    unknown = {
+        append.stream
+        for unit in units
+        for append in unit.appends
+        if append.stream not in known and not (trusting and append.entries and not append.after)
+    }
     if not unknown:
         return
-    if not heads.next_id:
-        heads.next_id = db.execute("SELECT coalesce(max(id), 0) + 1 FROM stream").fetchone()[0]
     found = db.execute(
         "SELECT s.name, s.id, (SELECT max(position) FROM entry WHERE stream = s.id) "
         "FROM json_each(?) AS asked CROSS JOIN stream AS s ON s.name = asked.value",
@@ -170,12 +191,12 @@ def _stream_id(name: str, after: int, heads: Heads, streams: list[Any]) -> int:
         return heads.known.pop(name)[0]
     stream = heads.next_id
     heads.next_id += 1
-    streams += (stream, name)
+    streams += (name, stream)
     return stream
 
 
 def _write(db: sqlite3.Connection, rows: _Rows) -> None:
-    _insert(db, "INSERT INTO stream (id, name)", 2, rows.streams)
+    _insert(db, "INSERT INTO stream (name, id)", 2, rows.streams)
     _insert(db, "INSERT INTO entry (stream, position, kind, body, raw)", 5, rows.entries)
     _insert(db, "INSERT INTO nonce (scope, key, expires_ms, value)", 4, rows.nonces)
     dropped = [task_id for task_id, task in rows.tasks.items() if task is None]
