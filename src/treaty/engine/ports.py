@@ -20,6 +20,7 @@ Read next: ``treaty/store/memory.py``, the shortest implementation.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,7 +90,7 @@ class Unit:
 class Store(Protocol):
     """Where the facts are. Orders are by code point, cursors (``after``) are exclusive."""
 
-    async def commit(self, unit: Unit) -> None:
+    def commit(self, unit: Unit) -> Awaitable[None]:
         """Make the unit durable, whole.
 
         Raises ``Conflict`` when a stream does not end at ``after`` (``data``: ``stream`` and

@@ -77,9 +77,13 @@ def string_word(text: str) -> bytes:
 
 def uint_word(value: int, bits: int = 256) -> bytes:
     """A ``uintN`` field. Raises ``WireError`` outside 0 to 2**bits - 1."""
-    if not 0 <= value < 1 << bits:
+    try:
+        word = value.to_bytes(WORD_BYTES, "big")
+    except OverflowError:
+        word = b""
+    if not word or (bits != 256 and value >> bits):
         raise WireError(f"{shown(value)} is no uint{bits}")
-    return value.to_bytes(WORD_BYTES, "big")
+    return word
 
 
 def address_word(text: str) -> bytes:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from treaty.engine.ports import Entry, Task, Unit
-from treaty.errors import MisuseError, UnavailableError
+from treaty.errors import MisuseError, TreatyError, UnavailableError
 from treaty.store import schema
 from treaty.store.units import check_integer, check_question, check_unit, closed
 from treaty.store.writer import Writer
@@ -61,11 +61,16 @@ class SqliteStore:
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(f"cannot open the store {path}: {error}") from error
 
-    async def commit(self, unit: Unit) -> None:
-        """See ``Store.commit``."""
-        writer = self._writing()
-        check_unit(unit)
-        await writer.submit(unit)
+    def commit(self, unit: Unit) -> asyncio.Future[None]:
+        """See ``Store.commit``. Queued at once: whoever has to shield it needs no task for it."""
+        try:
+            writer = self._writing()
+            check_unit(unit)
+            return writer.submit(unit)
+        except TreatyError as error:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Entry]:
         """See ``Store.read``."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256 as _sha256
-from typing import Final, cast
+from typing import Final
 
-import sha3
+from sha3 import keccak_256 as _keccak_256
 
 from treaty.wire.canonical import Json, canonical
 
@@ -47,4 +47,5 @@ def content_tag(value: Json) -> str:
 
 def keccak256(data: bytes) -> bytes:
     """The 32 bytes of Keccak-256 as Ethereum uses it (the padding before SHA-3)."""
-    return cast(bytes, sha3.keccak_256(data).digest())
+    digest: bytes = _keccak_256(data).digest()
+    return digest

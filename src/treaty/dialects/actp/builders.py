@@ -13,7 +13,7 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from treaty.dialects.actp.chains import Chains
@@ -354,4 +354,6 @@ def _sign(
 
 def _signed(message: S, chains: Chains, signer: DigestSigner) -> S:
     digest = digest_of(message, chains.separator(message.chain_id))
-    return replace(message, signature="0x" + signer.sign_digest(digest).hex())
+    # Nobody has seen the record yet, and a copy of it would cost a quarter of a signature.
+    object.__setattr__(message, "signature", "0x" + signer.sign_digest(digest).hex())
+    return message

@@ -103,6 +103,8 @@ _NAMES: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
     }
 )
 _ENVELOPE: Final = frozenset(("type", "message"))
+SHORT_CHARS: Final = 256
+"""No text that a rule accepts is longer, and every reader of texts takes one of this length."""
 
 
 def read_body(raw: bytes) -> dict[str, Json]:
@@ -174,7 +176,13 @@ def _read_message(
 
 def _read(document: Mapping[str, Json], kind: type[Record]) -> Record:
     _check_names(document, _NAMES[kind])
-    members = {attribute: reader(document, name) for name, attribute, reader in _PARTS[kind]}
+    members: dict[str, Any] = {}
+    for name, attribute, reader in _PARTS[kind]:
+        value = document.get(name)
+        # A text of ordinary length is what nearly every member is; the reader asks the rest.
+        if type(value) is not str or len(value) > SHORT_CHARS or reader is not fields.text:
+            value = reader(document, name)
+        members[attribute] = value
     if "justification" in document:
         members["justification"] = fields.obj(document, "justification")
     return kind(signature=fields.text(document, "signature"), **members)

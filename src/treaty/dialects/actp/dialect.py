@@ -47,6 +47,7 @@ from treaty.dialects.actp.messages import CounterAccept, CounterOffer, PriceQuot
 from treaty.dialects.actp.negotiation import (
     COUNTER_ENTRY,
     DECLINED_ENTRY,
+    NOTHING_HEARD,
     REQUEST_ENTRY,
     Negotiation,
     Said,
@@ -201,7 +202,7 @@ class ACTP:
 
     def start(self) -> Negotiation:
         """A negotiation of which nothing was heard."""
-        return Negotiation()
+        return NOTHING_HEARD
 
     def check(
         self, state: Negotiation, heard: Heard, transaction: OnChain | None, at_ms: int

@@ -76,6 +76,9 @@ class Negotiation:
         return self.is_known and not self.position.is_final and self.session.state not in TERMINAL
 
 
+NOTHING_HEARD: Final = Negotiation()
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a record holds besides its figures, as values: the reply, and the verdict if any."""

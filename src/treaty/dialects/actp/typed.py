@@ -13,6 +13,7 @@ Read next: ``rules``.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from treaty.dialects.actp.choices import CURRENCY
@@ -63,6 +64,9 @@ REQUEST_HASH: Final = type_hash(REQUEST_FIELDS)
 READ_HASH: Final = type_hash(READ_FIELDS)
 
 _CURRENCY_WORD: Final = string_word(CURRENCY)
+PARTIES_KEPT: Final = 1_024
+"""Parties whose word is remembered; one of the two is nearly always the same."""
+_party: Final = lru_cache(maxsize=PARTIES_KEPT)(string_word)
 
 
 def digest_of(message: Signed, separator: bytes) -> bytes:
@@ -96,8 +100,8 @@ def _counter(message: CounterOffer) -> bytes:
     return struct_hash(
         COUNTER_HASH,
         bytes32_word(message.tx_id),
-        string_word(message.consumer),
-        string_word(message.provider),
+        _party(message.consumer),
+        _party(message.provider),
         string_word(message.quote_amount),
         string_word(message.counter_amount),
         string_word(message.max_price),
@@ -116,8 +120,8 @@ def _accept(message: CounterAccept) -> bytes:
     return struct_hash(
         ACCEPT_HASH,
         bytes32_word(message.tx_id),
-        string_word(message.provider),
-        string_word(message.consumer),
+        _party(message.provider),
+        _party(message.consumer),
         string_word(message.accepted_amount),
         bytes32_word(message.in_reply_to),
         uint_word(message.accepted_at),
@@ -130,8 +134,8 @@ def _quote(message: PriceQuote) -> bytes:
     return struct_hash(
         QUOTE_HASH,
         bytes32_word(message.tx_id),
-        string_word(message.provider),
-        string_word(message.consumer),
+        _party(message.provider),
+        _party(message.consumer),
         string_word(message.quoted_amount),
         string_word(message.original_amount),
         string_word(message.max_price),
