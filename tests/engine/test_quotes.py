@@ -33,7 +33,7 @@ from treaty.dialects.actp.builders import CounterAcceptBuilder, QuoteBuilder
 from treaty.dialects.actp.decision import Action, HookContext, Proposal
 from treaty.dialects.actp.hashes import message_hash
 from treaty.dialects.actp.messages import CounterAccept, PriceQuote
-from treaty.dialects.actp.negotiation import Negotiation
+from treaty.dialects.actp.negotiation import NOTHING_HEARD, Negotiation
 from treaty.engine.channels import Channel, channel_stream
 from treaty.engine.quotes import MESSAGES_MAX
 from treaty.errors import Refused, SignatureError, TreatyError, WireError
@@ -612,7 +612,7 @@ def test_ten_thousand_negotiations_of_every_outcome_leave_nothing_in_memory() ->
             await desk.do_what_is_due()
             gc.collect()
             left = [one for one in gc.get_objects() if isinstance(one, Channel | Negotiation)]
-            assert (desk.quotes.active, len(left)) == (0, 0)
+            assert (desk.quotes.active, left) == (0, [NOTHING_HEARD])
 
     run(scene)
 

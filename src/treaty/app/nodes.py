@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from treaty.app.agents import connect
 from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
-from treaty.app.quotes import QuotePlan, open_selling
+from treaty.app.quotes import QuotePlan, end_selling, open_selling
 from treaty.app.relays import RelayPlan, listening, open_host
 from treaty.app.services import Opened, ServicePlan, open_services
 from treaty.dialects.asp.dialect import ASP
@@ -144,6 +144,7 @@ async def serve(
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
+        end_selling(opened.node)
         await opened.close()
 
 

@@ -46,21 +46,29 @@ class Channel:
     known: tuple[Known, ...] = ()
     """Bounded by ``MESSAGES_MAX`` of ``quotes``."""
 
+    # Plain loops, because nearly every counter finds nothing here, and that is the common case.
+
     def by_digest(self, digest: str) -> Known | None:
         """The message that came in exactly these bytes."""
-        return next((one for one in self.known if one.digest == digest), None)
+        for one in self.known:
+            if one.digest == digest:
+                return one
+        return None
 
     def by_hash(self, heard: Heard) -> Known | None:
         """The message that says exactly this, by the same signer, in whatever bytes."""
-        wanted = (heard.hash, heard.signer)
-        return next((one for one in self.known if (one.hash, one.signer) == wanted), None)
+        for one in self.known:
+            if one.hash == heard.hash and one.signer == heard.signer:
+                return one
+        return None
 
     def used_for(self, heard: Heard) -> str | None:
         """The hash of the message that this signer used the nonce for here; None if for none."""
         wanted = (heard.signer, heard.type, heard.nonce)
-        return next(
-            (one.hash for one in self.known if (one.signer, one.type, one.nonce) == wanted), None
-        )
+        for one in self.known:
+            if (one.signer, one.type, one.nonce) == wanted:
+                return one.hash
+        return None
 
     def free_nonce(self, heard: Heard, above: int) -> int:
         """The first nonce above ``above`` that this signer has not used here for this type."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -78,23 +78,35 @@ class Desk:
         """How a stream is folded."""
         return self._kinds[stream.partition("/")[0]]
 
-    async def transact(self, streams: Sequence[str], decide: Callable[[Transaction], T]) -> T:
+    async def transact(
+        self,
+        streams: Sequence[str],
+        decide: Callable[[Transaction], T],
+        *,
+        before: Callable[[Transaction], Awaitable[None]] | None = None,
+    ) -> T:
         """Decide on these streams (and those the decision asks for), durably.
 
+        ``before`` may wait for something under the lock, knowing the states, and writes nothing.
         Raises what ``decide`` raises, ``Refused`` for a used nonce, ``UnavailableError`` when
         the store fails or others win the race too often.
         """
         names = frozenset(streams)
         for _ in range(TRIES_MAX):
             try:
-                return await self._try(names, decide)
+                return await self._try(names, decide, before)
             except NeedsError as need:
                 names |= need.streams
             except Conflict:
                 continue
         raise UnavailableError("others kept winning the race for these streams", "overloaded")
 
-    async def _try(self, names: frozenset[str], decide: Callable[[Transaction], T]) -> T:
+    async def _try(
+        self,
+        names: frozenset[str],
+        decide: Callable[[Transaction], T],
+        before: Callable[[Transaction], Awaitable[None]] | None,
+    ) -> T:
         held: list[str] = []
         try:
             # Always in one order, so that two decisions never wait for each other.
@@ -105,6 +117,8 @@ class Desk:
             transaction = Transaction(
                 loaded, self.kind, self.due_ms, now_ms=self.clock(), draw=self.entropy
             )
+            if before is not None:
+                await before(transaction)
             answer = decide(transaction)
             if transaction.wrote:
                 await self._commit(names, transaction)
@@ -134,11 +148,12 @@ class Desk:
         if not writing.done() or writing.cancelled() or writing.exception() is not None:
             self._forget(names)
             return
-        for stream, loaded in transaction.results():
+        results = tuple(transaction.results())
+        for stream, loaded in results:
             self._states.keep(stream, loaded)
         self._schedule(transaction.tasks)
         transaction.finish()
-        self._wake(stream for stream, _ in transaction.results())
+        self._wake(stream for stream, _ in results)
 
     def _schedule(self, tasks: Mapping[str, Task | None]) -> None:
         """Remember what the store now has, and tell whoever runs it."""
@@ -162,6 +177,8 @@ class Desk:
         self._wake(names)
 
     def _wake(self, streams: Iterable[str]) -> None:
+        if not self._watches:
+            return
         for stream in streams:
             for watch in self._watches.get(stream, ()):
                 watch.wake()

@@ -9,7 +9,7 @@ Read next: ``quotes``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +47,19 @@ class Decider(Protocol):
     async def __call__(self, context: Any) -> object:
         """What is proposed; None leaves it to the policy. Raises nothing."""
         ...
+
+
+class Verifying(Protocol):
+    """Whoever verifies counters beside the loop, many at a time."""
+
+    def ask(
+        self, raw: bytes, chain_id: int, tx_id: str, at_ms: int, under_way: int
+    ) -> Awaitable[Heard | None] | None:
+        """Have a counter read and verified as the dialect does; None says to do it here.
+
+        So does what is awaited: it tells of nothing but success. ``under_way`` is how many
+        counters wait for anything now.
+        """
 
 
 class Heard(Protocol):

@@ -38,7 +38,14 @@ from treaty.engine.channels import (
 from treaty.engine.desk import Desk
 from treaty.engine.issued import Issued
 from treaty.engine.ports import Task
-from treaty.engine.quote_dialect import ChainTransaction, ChainView, Decider, Heard, QuoteDialect
+from treaty.engine.quote_dialect import (
+    ChainTransaction,
+    ChainView,
+    Decider,
+    Heard,
+    QuoteDialect,
+    Verifying,
+)
 from treaty.engine.quote_nonces import SeenNonces
 from treaty.engine.quote_reading import QuoteReaders
 from treaty.engine.quote_timers import OpenQuotes
@@ -61,6 +68,8 @@ class Selling:
     view: ChainView | None = None
     """None: transactions are not looked up, and a stranger's counter may open one."""
     decider: Decider | None = None
+    verifying: Verifying | None = None
+    """None: every counter is verified where it is decided on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,8 @@ class Quotes:
         self._issued = Issued()
         self._seen = SeenNonces(desk, dialect)
         self._open = OpenQuotes(desk, dialect)
+        self._under_way = 0
+        """Counters that are being answered now."""
         desk.register(STREAM, channel_kind(dialect))
 
     @property
@@ -209,29 +220,48 @@ class Quotes:
 
         The stream is then loaded once; that is a read less for whatever is new.
         """
+        stream = channel_stream(chain_id, tx_id)
         arrivals: list[_Arrival] = []
+        verified: list[Heard] = []
+
+        async def verify(transaction: Transaction) -> None:
+            if transaction.state(stream).by_digest(digest) is None:
+                verified[:] = await self._beside(raw, chain_id, tx_id, transaction.now_ms)
 
         def hear(transaction: Transaction) -> Known | dict[str, Json]:
-            channel: Channel = transaction.state(channel_stream(chain_id, tx_id))
-            known = channel.by_digest(digest)
+            known = transaction.state(stream).by_digest(digest)
             if known is not None:
-                return known
-            message = self.dialect.read_counter(raw, bare=False)
+                return known  # type: ignore[no-any-return]
             at_ms = transaction.now_ms
-            heard = self.dialect.verify_counter(message, chain_id, tx_id, at_ms)
+            heard = verified[0] if verified else self._verify(raw, chain_id, tx_id, at_ms)
             arrivals.append(_Arrival(heard, raw, digest, chain_id, tx_id, None, at_ms))
             return self._hear_counter(arrivals[-1], transaction)
 
+        self._under_way += 1
         try:
-            told = await self._desk.transact((channel_stream(chain_id, tx_id),), hear)
+            told = await self._desk.transact((stream,), hear, before=verify)
         except Refused as refusal:
             heard = arrivals[-1].heard if arrivals else None
             raise await self._seen.refusal(heard, chain_id, refusal) from None
         finally:
+            self._under_way -= 1
             self._give_back(arrivals)
         if isinstance(told, Known):
             return await self._repeat(told, chain_id, tx_id)
         return Told(told, False, chain_id, tx_id)
+
+    async def _beside(self, raw: bytes, chain_id: int, tx_id: str, at_ms: int) -> Sequence[Heard]:
+        """The counter, if it was verified beside the loop."""
+        verifying = self.selling.verifying
+        if verifying is None:
+            return ()
+        asked = verifying.ask(raw, chain_id, tx_id, at_ms, self._under_way)
+        heard = None if asked is None else await asked
+        return () if heard is None else (heard,)
+
+    def _verify(self, raw: bytes, chain_id: int, tx_id: str, at_ms: int) -> Heard:
+        message = self.dialect.read_counter(raw, bare=False)
+        return self.dialect.verify_counter(message, chain_id, tx_id, at_ms)
 
     def _give_back(self, arrivals: Sequence[_Arrival]) -> None:
         """Give back the places that were taken and did not become durable."""

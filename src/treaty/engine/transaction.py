@@ -80,15 +80,20 @@ class Transaction:
         if not all(map(self._loaded.__contains__, streams)):
             raise NeedsError(frozenset(streams) - self._loaded.keys())
 
+    def _locked(self, stream: str) -> Loaded:
+        loaded = self._loaded.get(stream)
+        if loaded is None:
+            raise NeedsError(frozenset((stream,)))
+        return loaded
+
     def state(self, stream: str) -> Any:
         """The state of a stream, with what this decision has appended so far."""
-        self.need(stream)
-        return self._states.get(stream, self._loaded[stream].state)
+        loaded = self._locked(stream)
+        return self._states.get(stream, loaded.state)
 
     def position(self, stream: str) -> int:
         """The last position of a stream, with what this decision has appended so far."""
-        self.need(stream)
-        return self._loaded[stream].position + len(self._new.get(stream, ()))
+        return self._locked(stream).position + len(self._new.get(stream, ()))
 
     def append(
         self, stream: str, kind: str, body: bytes, raw: bytes | None = None, parsed: object = None

@@ -200,7 +200,9 @@ def advance(position: Position, verdict: Verdict) -> Position:
     """Fold a verdict into the position. Only a quote that was signed uses up a round."""
     match verdict.action:
         case Action.ACCEPT:
-            return replace(position, is_settled=True, is_final=True)
+            return Position(
+                position.last_quote_units, position.requotes_used, is_settled=True, is_final=True
+            )
         case Action.COUNTER if verdict.has_reply:
             return Position(verdict.recommended_units, position.requotes_used + 1)
         case Action.COUNTER:

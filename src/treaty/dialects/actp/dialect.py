@@ -105,7 +105,8 @@ class ACTP:
     chains: Chains
     signer: DigestSigner
     contracts: ContractAccounts | None = None
-    _limits: Limits = field(init=False)
+    limits: Limits = field(init=False)
+    """Of counters, as the policy sets them."""
     _accepts: CounterAcceptBuilder = field(init=False)
     _quotes: QuoteBuilder = field(init=False)
 
@@ -113,7 +114,7 @@ class ACTP:
         """Take the policy's limits and make the builders."""
         limits = Limits(self.policy.max_counter_ttl_s)
         tools = (self.chains, self.signer, self.contracts, limits)
-        object.__setattr__(self, "_limits", limits)
+        object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "_accepts", CounterAcceptBuilder(*tools))
         object.__setattr__(self, "_quotes", QuoteBuilder(*tools))
 
@@ -172,17 +173,15 @@ class ACTP:
         return message.chain_id, message.tx_id
 
     def verify_counter(self, message: CounterOffer, chain_id: int, tx_id: str, at_ms: int) -> Heard:
-        """Verify a counter-offer (``rules.verify_counter``)."""
-        place = rules.Place(chain_id, tx_id)
-        verified = rules.verify_counter(
+        """Verify a counter-offer (``hear_counter``)."""
+        return hear_counter(
             message,
             self.chains,
+            (chain_id, tx_id),
             at_ms=at_ms,
-            place=place,
-            limits=self._limits,
+            limits=self.limits,
             contracts=self.contracts,
         )
-        return Heard(message, verified.account, COUNTER_TYPE, message.nonce, message_hash(message))
 
     def verify_request(self, message: QuoteRequest, at_ms: int) -> Heard:
         """Verify a request for a quote (``rules.verify_request``)."""
@@ -357,6 +356,27 @@ class ACTP:
             "agreedAmount": None if agreed is None else str(agreed),
             "agreedUntil": state.agreed_until_s,
         }
+
+
+def hear_counter(
+    message: CounterOffer,
+    chains: Chains,
+    place: tuple[int, str],
+    *,
+    at_ms: int,
+    limits: Limits,
+    contracts: ContractAccounts | None = None,
+) -> Heard:
+    """Verify a counter-offer that was posted to a chain and transaction (``rules``)."""
+    verified = rules.verify_counter(
+        message,
+        chains,
+        at_ms=at_ms,
+        place=rules.Place(*place),
+        limits=limits,
+        contracts=contracts,
+    )
+    return Heard(message, verified.account, COUNTER_TYPE, message.nonce, message_hash(message))
 
 
 def _is_acceptance(decision: Verdict | QuoteDecision) -> bool:

@@ -1,0 +1,192 @@
+"""Counters verified beside the loop: the same answers, and none of the process's faults."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine.quote_stage import (
+    CHAIN,
+    OTHER,
+    PROVIDER,
+    START_MS,
+    seed_policy,
+    stage,
+    tx,
+    verdict_of,
+)
+from treaty.app import verifying
+from treaty.app.verifying import BODY_BYTES_MAX, BROKEN_MAX, LOADED_FROM, WAITING_MAX, Verifying
+from treaty.dialects.actp import codec
+from treaty.dialects.actp.chains import MOCK
+from treaty.dialects.actp.dialect import ACTP, Heard
+from treaty.engine.quotes import Told
+from treaty.errors import Refused, SignatureError
+
+DIALECT = ACTP(seed_policy(), MOCK, PROVIDER)
+
+
+@asynccontextmanager
+async def beside() -> AsyncIterator[tuple[Verifying, list[str]]]:
+    """A process that takes counters, and what is complained of."""
+    complaints: list[str] = []
+    one = Verifying(DIALECT, complaints.append)
+    try:
+        assert await one.ready()
+        yield one, complaints
+    finally:
+        one.close()
+
+
+def run(scene: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await scene()
+
+    asyncio.run(bounded())
+
+
+async def ask(one: Verifying, raw: bytes, tx_id: str = tx(1)) -> Heard | None:
+    waiting = one.ask(raw, CHAIN, tx_id, START_MS, LOADED_FROM)
+    return None if waiting is None else await waiting
+
+
+def process_of(one: Verifying) -> int:
+    assert one._line is not None
+    return one._line.pid
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_what_is_verified_there_is_what_would_be_verified_here() -> None:
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, _):
+            reasons = {"reason": "dear", "marketRate": 0.75, "breakdown": {"ä": [1, {}]}}
+            plain, argued = (
+                desk.offer(tx(1), 600_000),
+                desk.offer(tx(1), 600_000, justification=reasons),
+            )
+            found = await asyncio.gather(*(ask(one, codec.encode(c)) for c in (plain, argued)))
+            assert found == [
+                DIALECT.verify_counter(c, CHAIN, tx(1), START_MS) for c in (plain, argued)
+            ]
+
+    run(scene)
+
+
+def test_whatever_is_not_verified_is_left_to_whoever_asked() -> None:
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, complaints):
+            good = desk.offer(tx(1), 600_000)
+            forged = replace(good, counter_amount="600001")
+            late = desk.offer(tx(1), 600_000, at_ms=START_MS - 7_200_000)
+            bodies = (b"", b"{", b"\xff" * 99, codec.encode(forged), codec.encode(late))
+            assert [await ask(one, raw) for raw in bodies] == [None] * len(bodies)
+            assert await ask(one, codec.encode(good), tx(2)) is None
+            assert await ask(one, codec.encode(good)) is not None
+            assert complaints == []
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("raw", "tx_id", "under_way"),
+    [
+        (b"{}", tx(1), LOADED_FROM - 1),
+        (b" " * (BODY_BYTES_MAX + 1), tx(1), LOADED_FROM),
+        (b"{}", tx(1) + "0", LOADED_FROM),
+        (b"{}", tx(1)[:-1] + "é", LOADED_FROM),
+    ],
+)
+def test_few_large_and_odd_ones_are_verified_here(raw: bytes, tx_id: str, under_way: int) -> None:
+    async def scene() -> None:
+        async with beside() as (one, _):
+            assert one.ask(raw, CHAIN, tx_id, START_MS, under_way) is None
+
+    run(scene)
+
+
+def test_what_waits_is_bounded() -> None:
+    async def scene() -> None:
+        async with beside() as (one, _):
+            asked = [one.ask(b"{}", CHAIN, tx(1), START_MS, 99) for _ in range(WAITING_MAX + 5)]
+            assert asked[WAITING_MAX:] == [None] * 5
+            assert await asyncio.gather(*(each for each in asked if each)) == [None] * WAITING_MAX
+            assert one.ask(b"{}", CHAIN, tx(1), START_MS, 99) is not None
+
+    run(scene)
+
+
+def test_a_process_that_is_killed_is_nobodys_answer_and_started_again_a_few_times() -> None:
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, complaints):
+            raw = codec.encode(desk.offer(tx(1), 600_000))
+            for broken in range(1, BROKEN_MAX + 1):
+                os.kill(process_of(one), signal.SIGKILL)
+                assert await ask(one, raw) is None
+                assert await one.ready() == (broken < BROKEN_MAX)
+                assert len(complaints) == broken
+            assert await ask(one, raw) is None
+
+    run(scene)
+
+
+def test_a_process_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "ANSWER_S", 0.2)
+
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, complaints):
+            os.kill(process_of(one), signal.SIGSTOP)
+            assert await ask(one, codec.encode(desk.offer(tx(1), 600_000))) is None
+            assert len(complaints) == 1
+
+    run(scene)
+
+
+def test_the_process_gets_no_secret_and_ends_with_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREATY_EVM_KEY", "11" * 32)
+
+    async def scene() -> None:
+        async with beside() as (one, complaints):
+            environment = environment_of(process_of(one))
+            assert b"PYTHONPATH=" in environment
+            assert b"TREATY_" not in environment
+            line = one._line
+            assert line is not None
+            one.close()
+            assert line._process.returncode is not None
+            assert await ask(one, b"{}") is None
+            assert complaints == []
+
+    run(scene)
+
+
+def test_a_loaded_provider_answers_as_one_that_is_not() -> None:
+    async def scene() -> None:
+        policy = seed_policy(max_active=1_000)
+        async with stage(policy=policy) as desk, beside() as (one, _):
+            object.__setattr__(desk.quotes.selling, "verifying", one)
+            counters = [desk.offer(tx(number), 600_000 + number) for number in range(5)]
+            forged = replace(desk.offer(tx(20), 600_000), nonce=7)
+            strange = desk.offer(tx(21), 600_000, provider=OTHER.address)
+            twice = desk.offer(tx(22), 600_000)
+            said = [*counters, forged, strange, twice, twice]
+            told = await asyncio.gather(*map(desk.say, said), return_exceptions=True)
+            assert [type(one) for one in told] == [Told] * 5 + [SignatureError, Refused] + [
+                Told
+            ] * 2
+            answers = [one for one in told if isinstance(one, Told)]
+            assert [verdict_of(one)[0] for one in answers] == ["COUNTER"] * 7
+            assert [one.is_repeat for one in answers] == [False] * 6 + [True]
+            assert one.handed_over == len(said) - LOADED_FROM
+
+    run(scene)
