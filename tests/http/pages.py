@@ -69,6 +69,9 @@ async def pages(
         yield served
     finally:
         server.close()
+        # Whoever connected a moment ago gets a task in the next rounds of the loop.
+        for _ in range(4):
+            await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

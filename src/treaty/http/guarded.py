@@ -88,7 +88,7 @@ class GuardedClient:
         self._tls = tls
         self._fetches_max = fetches_max
         self._slots = asyncio.Semaphore(fetches_max)
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
     async def fetch(
         self,
@@ -116,9 +116,8 @@ class GuardedClient:
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._pool is not None:
-            await self._pool.aclose()
-            self._pool = None
+        while self._pools:
+            await self._pools.popitem()[1].aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -176,7 +175,7 @@ class GuardedClient:
             content=step.body,
         )
         try:
-            response = await self._opened().handle_async_request(request)
+            response = await self._opened(step.place.scheme).handle_async_request(request)
             try:
                 return await _read(step, response, bytes_max)
             finally:
@@ -187,18 +186,22 @@ class GuardedClient:
                 f"{step.place.origin} cannot be read: {shown(why)}", "fetch_failed"
             ) from error
 
-    def _opened(self) -> httpcore.AsyncConnectionPool:
-        """The pool, made at the first fetch: reading the authorities takes a while."""
-        if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls or httpcore.default_ssl_context(),
+    def _opened(self, scheme: str) -> httpcore.AsyncConnectionPool:
+        """The pool of a scheme, made at its first fetch: reading the authorities takes a while."""
+        if scheme not in self._pools:
+            is_secure = scheme == "https"
+            self._pools[scheme] = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls or httpcore.default_ssl_context() if is_secure else _NO_TLS,
                 max_connections=self._fetches_max,
                 max_keepalive_connections=self._fetches_max,
                 keepalive_expiry=IDLE_S,
                 network_backend=self._backend,
             )
-        return self._pool
+        return self._pools[scheme]
 
+
+# Trusts nobody: a pool without TLS cannot be talked into it.
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 _FAULTS: Final = (
     httpcore.NetworkError,
