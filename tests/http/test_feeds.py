@@ -97,8 +97,22 @@ def test_other_facts_update_nobody() -> None:
     assert trust_updates(outcome(data=None)) == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "granted", "ids"),
+    [
+        (True, True, ["1", "2", "3", "4", "5", "6", "7"]),
+        (True, False, ["7"]),
+        (False, True, ["7"]),
+    ],
+)
+def test_a_late_guest_sees_what_both_let_it_see_and_nothing_after_leaving(
+    wanted: bool, granted: bool, ids: list[str]
+) -> None:
+    check_visit(wanted, granted, ids)
+
+
 @simulated
-async def test_who_leaves_a_session_sees_no_more_of_it() -> None:
+async def check_visit(wanted: bool, granted: bool, ids: list[str]) -> None:
     async with world() as here:
         chain, alpha, beta = await introduced(here)
         gamma = await here.agent("agent://lawyers.test/gamma")
@@ -109,11 +123,12 @@ async def test_who_leaves_a_session_sees_no_more_of_it() -> None:
             "authority": "advisory",
             "expiresAt": "2026-03-07T15:00:00.000Z",
             "protocol": "asp",
+            "history": wanted,
         }
         await here.say(
             chain.said(chain.observation(alpha)),
             chain.next(alpha, "DELEGATE", delegation),
-            chain.next(beta, "ACCEPT", {"referenceId": "del_1"}),
+            chain.next(beta, "ACCEPT", {"referenceId": "del_1", "history": granted}),
         )
         stream = session_stream(here, gamma)
         assert await stream.begun() == 200
@@ -121,8 +136,7 @@ async def test_who_leaves_a_session_sees_no_more_of_it() -> None:
         await here.say(chain.next(alpha, "WITHDRAW", {"referenceId": "del_1"}))
         await stream.task
 
-        ids = [(await stream.next("message")).id for _ in range(7)]
-        assert ids == ["1", "2", "3", "4", "5", "6", "7"]
+        assert [(await stream.next("message")).id for _ in ids] == ids
         assert "message" not in {(await stream.next()).name for _ in range(stream.waiting())}
 
 

@@ -285,7 +285,9 @@ class Sessions:
         hosted: Hosted = await self._desk.state(stream)
         side = hosted.state.side(message.sender)
         self._holds.refused(message.session_id, side, self._desk.clock())
-        after = position_after(hosted, message.previous_hash)
+        # Nobody hears by being late what it was not to see.
+        since = hosted.state.participants[message.sender].since
+        after = max(since, position_after(hosted, message.previous_hash))
         missed, more = await self._missed(stream, after)
         return Refused(
             refusal.detail, refusal.reason, data={**refusal.data, "missed": missed, "more": more}
@@ -309,9 +311,22 @@ class Sessions:
         Raises ``Refused`` (``unknown_session``) for everybody else, and for no session at all.
         """
         hosted: Hosted = await self._desk.state(session_stream(session_id))
+        self._member(hosted, key)
+        return hosted
+
+    async def since(self, session_id: str, key: ProofKey) -> int:
+        """The position behind which a reader is shown the log: not 0 for late guests (B14).
+
+        Raises as ``reader`` does.
+        """
+        hosted: Hosted = await self._desk.state(session_stream(session_id))
+        position: int = self._member(hosted, key).since
+        return position
+
+    def _member(self, hosted: Hosted, key: ProofKey) -> Any:
         for member in hosted.state.participants.values():
             if self._reads_with(member, key):
-                return hosted
+                return member
         raise Refused("no session of yours has this id", "unknown_session")
 
     def _reads_with(self, member: Any, key: ProofKey) -> bool:

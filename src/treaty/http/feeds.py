@@ -42,7 +42,8 @@ class SessionFeed:
     async def more(self) -> bytes:
         """Entries behind the last ones; at the end of the log, the state if it is another."""
         sessions = self._node.sessions
-        await sessions.reader(self._session, self._key)
+        since = await sessions.since(self._session, self._key)
+        self._after = max(self._after, since)
         entries = await sessions.entries(self._session, self._after, ENTRIES_AT_ONCE)
         events = [_entry_events(entry) for entry in entries]
         if entries:

@@ -106,8 +106,8 @@ async def messages(ask: Ask) -> Response:
     """A page of a session's log."""
     key = await ask.reader()
     name = ask.session()
-    await ask.node.sessions.reader(name, key)
-    after = ask.number("after", default=0)
+    since = await ask.node.sessions.since(name, key)
+    after = max(since, ask.number("after", default=0))
     limit = ask.number("limit", default=PAGE_DEFAULT, least=1)
     entries, more = await _page(ask, name, after, min(limit, PAGE_MAX))
     return raw_json(page_json(entries, after, more=more))

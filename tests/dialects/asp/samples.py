@@ -18,7 +18,12 @@ BODIES: dict[str, dict[str, Any]] = {
         "terms": {"price": 3.5},
         "validUntil": TIME,
     },
-    "ACCEPT": {"referenceId": "prop_1", "referenceHash": TAG, "acknowledgment": "Yes."},
+    "ACCEPT": {
+        "referenceId": "prop_1",
+        "referenceHash": TAG,
+        "acknowledgment": "Yes.",
+        "history": True,
+    },
     "REJECT": {"referenceId": "prop_1", "code": "budget_exceeded", "reason": "Too dear."},
     "COUNTER": {
         "referenceId": "prop_1",

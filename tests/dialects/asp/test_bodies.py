@@ -40,7 +40,7 @@ from treaty.wire.money import Money
 # member kind; ! must be there, ? may be missing
 MEMBERS = """
 PROPOSE   proposalId id!  type text!  subject text!  terms object!  validUntil time?
-ACCEPT    referenceId id!  referenceHash hash?  acknowledgment text?
+ACCEPT    referenceId id!  referenceHash hash?  acknowledgment text?  history flag?
 REJECT    referenceId id!  code id!  reason text!
 COUNTER   referenceId id!  counterProposalId id!  terms object!  rejectionReason text?
 COUNTER   subject text?  final flag?  validUntil time?
@@ -174,7 +174,7 @@ def test_each_performative_becomes_its_record() -> None:
     at_ms = parse_instant(TIME)
     expected = {
         "PROPOSE": Propose("prop_1", "terms", "GPUs", {"price": 3.5}, at_ms),
-        "ACCEPT": Accept("prop_1", TAG, "Yes."),
+        "ACCEPT": Accept("prop_1", TAG, "Yes.", history=True),
         "REJECT": Reject("prop_1", "budget_exceeded", "Too dear."),
         "COUNTER": Counter(
             "prop_1", "prop_2", "Costs are higher.", "GPUs", {"price": 4}, True, at_ms

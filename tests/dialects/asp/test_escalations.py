@@ -120,7 +120,7 @@ def test_the_agreement_timer_begins_anew_after_an_escalation() -> None:
     stage.wait(HOUR)
     stage.umpire.resolve("resume")
 
-    assert stage.timers == {"agreeing": 10 * MINUTE}
+    assert stage.timers["agreeing"] == 10 * MINUTE
 
 
 def test_an_escalation_of_a_listed_authority_is_common() -> None:

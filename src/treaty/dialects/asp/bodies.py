@@ -53,6 +53,7 @@ def _accept(body: Object) -> Accept:
         reference_id=fields.ident(body, "referenceId"),
         reference_hash=_hash_or(body, "referenceHash"),
         acknowledgment=fields.text_or(body, "acknowledgment"),
+        history=fields.flag(body, "history"),
     )
 
 

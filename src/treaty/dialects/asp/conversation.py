@@ -19,6 +19,7 @@ from treaty.dialects.asp.choices import DURATION, TIMEOUTS
 from treaty.dialects.asp.machine import IDLE, RULES, wire_state
 from treaty.wire.canonical import Json
 from treaty.wire.digest import ZERO_TAG
+from treaty.wire.money import Money
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -41,6 +42,8 @@ class Participant:
     next_sequence: int = 0
     messages: int = 0
     revoked: bool = False
+    since: int = 0
+    """It is shown what stands behind this position: 0 for all, else where it joined (B14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Invitation:
     expires_ms: int
     authorities: tuple[str, ...]
     required_trust: Decimal | None
+    delegates: Mapping[str, bool] = field(default_factory=_nothing)
+    """Agents that may join without a further yes, and whether they may see what came before."""
     counter: CounterInvitation | None = None
     """The invitee's one counter-invitation (B9)."""
 
@@ -89,6 +94,19 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a delegate may do; what is None is not limited (B14)."""
+
+    performatives: frozenset[str] | None = None
+    most: Money | None = None
+    """In one commitment's escrow."""
+    total: Money | None = None
+    """In the escrows of all its commitments together."""
+    commitments: int | None = None
+    """How many it may offer or accept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delegation:
     """A third agent somebody wants in (B14)."""
 
@@ -98,8 +116,14 @@ class Delegation:
     target: str
     authority: str
     expires_ms: int
+    limits: Limits = field(default_factory=Limits)
+    """How far it reaches."""
+    history: bool = False
+    """The delegator wants it to see what came before; the other must want it too."""
     state: str = "open"
     """``open``, ``joined``, ``refused``, ``ended``."""
+    commitments: tuple[str, ...] = ()
+    """What the delegate has offered or accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from treaty.dialects.asp.conversation import (
     with_participant,
     with_proposal,
 )
+from treaty.dialects.asp.delegations import leave
 from treaty.dialects.asp.folding import arrive, stamp
 from treaty.dialects.asp.machine import (
     AGREEING,
@@ -61,7 +62,11 @@ class Deadline:
 
 def deadlines(conversation: Conversation) -> tuple[Deadline, ...]:
     """All timers that are running, earliest first."""
-    found = [*_state_timers(conversation), *_commitment_timers(conversation)]
+    found = [
+        *_state_timers(conversation),
+        *_commitment_timers(conversation),
+        *_delegation_timers(conversation),
+    ]
     return tuple(sorted(found, key=lambda one: (one.due_ms, one.name)))
 
 
@@ -108,6 +113,17 @@ def _commitment_timers(conversation: Conversation) -> list[Deadline]:
     return found
 
 
+def _delegation_timers(conversation: Conversation) -> list[Deadline]:
+    """Delegates leave when their time is over; its principal set it, and no outage adds to it."""
+    if conversation.ended:
+        return []
+    return [
+        Deadline(f"{_DELEGATION}{one.id}", one.expires_ms)
+        for one in conversation.delegations.values()
+        if one.state == "joined"
+    ]
+
+
 def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conversation:
     """Fold what the host observed; an unknown kind of fact only moves the log on.
 
@@ -132,13 +148,14 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
 
 
 _COMMITMENT: Final = "commitment:"
+_DELEGATION: Final = "delegation:"
 _TIMERS: Final = frozenset(
     ("invitation", "identity", "idle", "session", "agreeing", "escalated", "closing")
 )
 
 
 def _fire(conversation: Conversation, name: str) -> Conversation:
-    if name not in _TIMERS and not name.startswith(_COMMITMENT):
+    if name not in _TIMERS and not name.startswith((_COMMITMENT, _DELEGATION)):
         return conversation
     if not any(
         one.name == name and one.due_ms <= conversation.at_ms for one in deadlines(conversation)
@@ -147,6 +164,8 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
     if name.startswith(_COMMITMENT):
         commitment = conversation.commitments[name.removeprefix(_COMMITMENT)]
         return with_commitment(conversation, pass_time(commitment, conversation.at_ms))
+    if name.startswith(_DELEGATION):
+        return leave(conversation, conversation.delegations[name.removeprefix(_DELEGATION)])
     if name in ("invitation", "identity"):
         return _enter(conversation, FAILED)
     if name in ("idle", "session"):

@@ -37,6 +37,7 @@ from treaty.dialects.asp.conversation import (
     with_participant,
     with_proposal,
 )
+from treaty.dialects.asp.delegations import join, leave, note_commitment, read_limits
 from treaty.dialects.asp.escalations import begin_escalation, end_escalation
 from treaty.dialects.asp.machine import CLOSED, CLOSING, ESCALATED, RULES
 from treaty.dialects.asp.messages import (
@@ -136,14 +137,14 @@ def _apply(moved: Conversation, envelope: Envelope, act: str, at_ms: int) -> Con
     if isinstance(body, Counter):
         return _counter(moved, envelope, body, act)
     if isinstance(body, Accept):
-        return _accept(moved, body, act, at_ms)
+        return _accept(note_commitment(moved, envelope), body, act, at_ms)
     if isinstance(body, Reject):
         return _reject(moved, body, act)
     if isinstance(body, Withdraw):
         return _withdraw(moved, body, act)
     if isinstance(body, Commit):
         commitment = make_commitment(envelope, body, moved.side(envelope.sender))
-        return with_commitment(moved, commitment)
+        return note_commitment(with_commitment(moved, commitment), envelope)
     if isinstance(body, Inform):
         return _inform(moved, envelope, body, act, at_ms)
     if isinstance(body, Delegate):
@@ -213,22 +214,13 @@ def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversa
     if act == "ACCEPT/commitment":
         return with_commitment(moved, bind(moved.commitments[reference], at_ms))
     if act == "ACCEPT/delegation":
-        return _join(moved, moved.delegations[reference])
+        return join(moved, moved.delegations[reference], history=body.history)
     invitation = moved.invitation
     assert invitation is not None
     if act == "ACCEPT/invitation-counter":
         assert invitation.counter is not None
         invitation = adopt(invitation, invitation.counter)
     return replace(moved, invitation=invitation, started_ms=at_ms)
-
-
-def _join(moved: Conversation, delegation: Delegation) -> Conversation:
-    moved = with_delegation(moved, replace(delegation, state="joined"))
-    target, role = delegation.target, delegation.authority
-    # Who comes back goes on counting where it stopped, under the key pinned then.
-    member = moved.former.get(target, Participant(target, role, delegation.author))
-    former = {uri: one for uri, one in moved.former.items() if uri != target}
-    return with_participant(replace(moved, former=former), replace(member, role=role))
 
 
 def _reject(moved: Conversation, body: Reject, act: str) -> Conversation:
@@ -250,16 +242,8 @@ def _withdraw(moved: Conversation, body: Withdraw, act: str) -> Conversation:
     if act == "WITHDRAW/commitment":
         return _end_proposed(moved, reference, CommitmentState.WITHDRAWN)
     if act == "WITHDRAW/delegation":
-        return _leave(moved, moved.delegations[reference])
+        return leave(moved, moved.delegations[reference])
     return moved
-
-
-def _leave(moved: Conversation, delegation: Delegation) -> Conversation:
-    left = moved.participants.get(delegation.target)
-    if delegation.state == "joined" and left is not None:
-        others = {uri: one for uri, one in moved.participants.items() if uri != left.uri}
-        moved = replace(moved, participants=others, former={**moved.former, left.uri: left})
-    return with_delegation(moved, replace(delegation, state="ended"))
 
 
 def _end_proposed(moved: Conversation, reference: str, state: CommitmentState) -> Conversation:
@@ -302,7 +286,13 @@ def _delegate(moved: Conversation, envelope: Envelope, body: Delegate) -> Conver
         body.target_agent,
         body.authority,
         body.expires_at_ms,
+        read_limits(body.limits),
+        body.history,
     )
+    assert moved.invitation is not None
+    listed = moved.invitation.delegates.get(body.target_agent)
+    if listed is not None:
+        return join(moved, delegation, history=listed)
     return with_delegation(moved, delegation)
 
 

@@ -25,6 +25,7 @@ from treaty.dialects.asp.choices import (
     PARTICIPANTS_MAX,
 )
 from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.delegations import read_limits
 from treaty.dialects.asp.escalations import allowance_ms
 from treaty.dialects.asp.messages import (
     Accept,
@@ -284,6 +285,7 @@ def delegated(conversation: Conversation, envelope: Envelope, at_ms: int) -> Non
     former = conversation.former.get(body.target_agent)
     if body.target_agent in conversation.participants or (former and former.side != side):
         raise Refused(f"{body.target_agent} is or was in this session", "duplicate")
+    read_limits(body.limits)
     if body.expires_at_ms <= at_ms:
         raise Refused("the delegation has lapsed before it arrived", "proposal_expired")
     own = [

@@ -58,6 +58,8 @@ class Accept:
     reference_hash: str | None
     """Hash of the accepted message, when the sender pins it (B11)."""
     acknowledgment: str | None
+    history: bool = False
+    """Of a delegation: the delegate may see what came before it joined (B14)."""
 
 
 @dataclass(frozen=True, slots=True)

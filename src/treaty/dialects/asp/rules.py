@@ -26,6 +26,7 @@ from treaty.dialects.asp.choices import (
     SIGNING_PREFIX,
 )
 from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.delegations import check_limits
 from treaty.dialects.asp.guards import (
     accepted_commitment,
     accepted_counter,
@@ -177,6 +178,8 @@ def judge(
     guard = GUARDS.get(act)
     if guard is not None:
         guard(conversation, envelope, at_ms)
+    # (8) A delegate stays within what its principal wrote down (B14).
+    check_limits(conversation, envelope, at_ms)
     if context is not None:
         _check_trust(conversation, envelope, act, context)
     return act

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from treaty.core.commitment import Commitment, Escrow, Obligation
-from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, TIMEOUTS, Bounds
+from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, PARTICIPANTS_MAX, TIMEOUTS, Bounds
 from treaty.dialects.asp.conversation import CounterInvitation, Invitation
 from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
 from treaty.dialects.asp.schedules import method_of, read_schedule
@@ -22,6 +22,7 @@ from treaty.wire.canonical import Json, canonical
 def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
     """Read what an invitation sets (B7, B10). Raises ``WireError``."""
     timeouts, duration_ms, authorities = _settings(body.terms)
+    delegates = read_listed(body.terms)
     return Invitation(
         id=body.proposal_id,
         hash=envelope.hash,
@@ -32,12 +33,14 @@ def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation
         expires_ms=_invitation_expiry(envelope, body, at_ms, timeouts["invitationMs"]),
         authorities=authorities,
         required_trust=envelope.required_trust,
+        delegates=delegates,
     )
 
 
 def counter_invitation(envelope: Envelope, body: Counter) -> CounterInvitation:
     """Read the terms on which the invitee would come (B9). Raises ``WireError``."""
     _settings(body.terms)
+    read_listed(body.terms)
     return CounterInvitation(body.counter_id, envelope.hash, body.terms, body.valid_until_ms)
 
 
@@ -50,6 +53,7 @@ def adopt(invitation: Invitation, counter: CounterInvitation) -> Invitation:
         timeouts=timeouts,
         duration_ms=duration_ms,
         authorities=authorities,
+        delegates=read_listed(counter.terms),
     )
 
 
@@ -87,6 +91,18 @@ def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
         entry = item if isinstance(item, dict) else {"uri": item}
         found.append(fields.agent(entry, "uri"))
     return tuple(found)
+
+
+def read_listed(terms: Mapping[str, Json]) -> dict[str, bool]:
+    """Read ``terms.delegates``: who may join without a further yes (B14).
+
+    Each is a URI or ``{uri, history?}``; the value tells whether it may see what came before.
+    """
+    listed: dict[str, bool] = {}
+    for item in fields.items(terms, "delegates", most=PARTICIPANTS_MAX):
+        entry = item if isinstance(item, dict) else {"uri": item}
+        listed[fields.agent(entry, "uri")] = fields.flag(entry, "history")
+    return listed
 
 
 def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment:

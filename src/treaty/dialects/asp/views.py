@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from treaty.core.commitment import Commitment, Share
 from treaty.dialects.asp import deadlines
-from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.conversation import Conversation, Delegation
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import Money, money_to_json
@@ -26,12 +26,39 @@ def session_view(state: Conversation) -> dict[str, Json]:
             {"uri": one.uri, "role": one.role, "nextSequence": one.next_sequence}
             for one in state.participants.values()
         ],
+        "delegations": [_delegation_view(one) for one in state.delegations.values()],
+        "escalation": _escalation_view(state),
         "commitments": [_commitment_view(one) for one in state.commitments.values()],
         "deadlines": [
             {"timer": one.name, "due": format_instant(one.due_ms)}
             for one in deadlines.deadlines(state)
         ],
         "updatedAt": format_instant(state.at_ms),
+    }
+
+
+def _delegation_view(delegation: Delegation) -> dict[str, Json]:
+    return {
+        "delegationId": delegation.id,
+        "by": delegation.author,
+        "agent": delegation.target,
+        "authority": delegation.authority,
+        "state": delegation.state,
+        "expires": format_instant(delegation.expires_ms),
+    }
+
+
+def _escalation_view(state: Conversation) -> dict[str, Json] | None:
+    """The escalation that is running: who called whom, and until when it may take."""
+    running = state.escalation
+    if running is None:
+        return None
+    return {
+        "escalationId": running.id,
+        "by": running.author,
+        "authority": running.authority,
+        "common": running.common,
+        "until": format_instant(state.entered_ms + running.allowed_ms),
     }
 
 
