@@ -11,6 +11,7 @@ from treaty.errors import WireError
 from treaty.wire.digest import (
     ZERO_TAG,
     content_tag,
+    hash_agrees,
     is_sha256_tag,
     keccak256,
     sha256,
@@ -64,3 +65,21 @@ def test_the_zero_tag_is_a_tag() -> None:
 )  # fmt: skip
 def test_other_spellings_are_no_tags(text: Any) -> None:
     assert not is_sha256_tag(text)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "sha256:" + hashlib.sha256(b"x").hexdigest(),
+        "sha256:" + hashlib.sha256(b"x").hexdigest().upper(),
+        "sha512:" + hashlib.sha512(b"x").hexdigest(),
+    ],
+)
+def test_a_stated_hash_agrees_with_its_bytes_alone(stated: str) -> None:
+    assert hash_agrees(stated, b"x")
+    assert not hash_agrees(stated, b"y")
+
+
+@pytest.mark.parametrize("stated", [None, 5, "", "sha256:", "md5:0", "sha256:deadbeef", "x"])
+def test_what_is_no_hash_agrees_with_nothing(stated: Any) -> None:
+    assert not hash_agrees(stated, b"x")

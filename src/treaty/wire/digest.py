@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256 as _sha256
+from hashlib import sha512 as _sha512
 from typing import Final
 
 from sha3 import keccak_256 as _keccak_256
@@ -43,6 +44,15 @@ def content_tag(value: Json) -> str:
     Raises ``WireError`` when the value has no canonical form.
     """
     return sha256_tag(canonical(value))
+
+
+def hash_agrees(stated: Json, data: bytes) -> bool:
+    """True when ``sha256:<hex>`` or ``sha512:<hex>`` is the digest of these bytes, in any case."""
+    if not isinstance(stated, str):
+        return False
+    name, _, digits = stated.partition(":")
+    digest = {"sha256": _sha256, "sha512": _sha512}.get(name)
+    return digest is not None and digits.lower() == digest(data).hexdigest()
 
 
 def keccak256(data: bytes) -> bytes:

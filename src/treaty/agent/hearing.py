@@ -1,0 +1,171 @@
+"""Asking many providers at once, in one sealed window.
+
+Laws:
+
+1. Everybody is asked the same and at the same moment. The window closes when all have answered
+   or its time is over; who answered first is not kept.
+2. A provider that is silent, slow or answers garbage spoils its own chance and delays nobody.
+3. What a provider said is kept as received, and so is why nothing usable came.
+
+Read next: ``router``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from treaty.agent.decisions import Passed
+from treaty.agent.route_ports import Providers
+from treaty.dialects.mrp.answers import Failed, NoEnvelope, Said
+from treaty.dialects.mrp.choices import OFFER
+from treaty.dialects.mrp.codec import read_offers
+from treaty.dialects.mrp.manifest import Manifest
+from treaty.dialects.mrp.messages import Envelope, Malformed, Offer
+from treaty.errors import TreatyError, WireError, shown
+
+PROVIDERS_MAX: Final = 50
+"""Providers asked in one window."""
+PAGES_MAX: Final = 8
+"""Pages of a registry that are read."""
+OFFER_BYTES_MAX: Final = 128 * 1024
+OFFERS_MAX: Final = 200
+"""Of one provider; all that is heard in a window is written as one unit, and so is its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A provider to ask, by its manifest."""
+
+    manifest_url: str
+    name: str = ""
+    """Its id in the registry that named it."""
+    trust: Decimal | None = None
+    """0 to 1, the registry's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom the registries named, and whom they could not."""
+
+    sources: tuple[Source, ...]
+    passed_over: tuple[tuple[str, str], ...] = ()
+    """Entries that lead nowhere: id and why."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of asking one provider."""
+
+    source: Source
+    manifest: Manifest | None = None
+    messages: list[Passed] = field(default_factory=list)
+    reply: Envelope | None = None
+    """Its OFFER."""
+    offers: tuple[Offer | Malformed, ...] = ()
+    why: str = ""
+    """Why there is no usable answer."""
+    code: str = "unavailable"
+    """The reason code of that."""
+
+    @property
+    def provider(self) -> str:
+        """Its id in the registry, else who it says it is, unproven, else its address."""
+        stated = self.reply.sender if self.reply is not None else ""
+        return self.source.name or stated or self.source.manifest_url
+
+
+Compose = Callable[[Source], bytes]
+"""The DISCOVER for one provider."""
+
+
+async def look_up(providers: Providers, registry: str, capability: str | None) -> Named:
+    """Whom a registry names, page by page. A bad entry spoils only itself, a lead is said.
+
+    Raises what asking the registry raises.
+    """
+    sources: dict[str, Source] = {}
+    over: list[tuple[str, str]] = []
+    cursor: str | None = None
+    for _ in range(PAGES_MAX):
+        page = await providers.listing(registry, capability, cursor)
+        over += [(one.id, one.detail) for one in page.spoilt]
+        for entry in page.entries:
+            if entry.manifest_url is None:
+                over.append((entry.id, "a lead: it names no manifest"))
+            else:
+                found = Source(entry.manifest_url, entry.id, entry.trust)
+                sources.setdefault(entry.manifest_url, found)
+        cursor = page.next_cursor
+        if cursor is None or len(sources) >= PROVIDERS_MAX:
+            break
+    return Named(tuple(sources.values())[:PROVIDERS_MAX], tuple(over[:PROVIDERS_MAX]))
+
+
+async def listen(
+    providers: Providers,
+    sources: Sequence[Source],
+    compose: Compose,
+    *,
+    window_ms: int,
+    clock: Callable[[], int],
+) -> list[Heard]:
+    """Ask them all, and close the window. One ``Heard`` a provider, in the order of asking."""
+    heard = [Heard(source) for source in sources]
+    asking = [
+        asyncio.create_task(_ask(providers, one, compose, window_ms=window_ms, clock=clock))
+        for one in heard
+    ]
+    if asking:
+        _, late = await asyncio.wait(asking, timeout=window_ms / 1_000)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    for one, task in zip(heard, asking, strict=True):
+        if task.cancelled():
+            one.why, one.code = f"no answer within {window_ms} ms", "timeout"
+        elif (error := task.exception()) is not None:
+            raise error
+    return heard
+
+
+async def _ask(
+    providers: Providers,
+    heard: Heard,
+    compose: Compose,
+    *,
+    window_ms: int,
+    clock: Callable[[], int],
+) -> None:
+    source = heard.source
+    try:
+        heard.manifest = await providers.manifest(source.manifest_url)
+        raw = compose(source)
+        heard.messages.append(Passed(raw, True, source.manifest_url, clock()))
+        url = heard.manifest.discover_url
+        answer, came = await providers.post(url, raw, timeout_ms=window_ms)
+        if len(came) > OFFER_BYTES_MAX:
+            raise WireError(f"its OFFER has {len(came)} bytes, at most {OFFER_BYTES_MAX} are read")
+        if isinstance(answer, NoEnvelope):
+            heard.why = answer.detail
+            return
+        heard.messages.append(Passed(came, False, source.manifest_url, clock()))
+        match answer:
+            case Failed():
+                heard.why = answer.detail
+            case Said(envelope=envelope) if envelope.msg_type == OFFER:
+                heard.reply, heard.offers = envelope, _offers(envelope)
+            case Said(envelope=envelope):
+                heard.why = f"a {shown(envelope.msg_type)} answers the DISCOVER"
+    except TreatyError as error:
+        heard.why, heard.code = error.detail, error.code
+
+
+def _offers(envelope: Envelope) -> tuple[Offer | Malformed, ...]:
+    offers = read_offers(envelope)
+    if len(offers) > OFFERS_MAX:
+        raise WireError(f"it makes {len(offers)} offers, at most {OFFERS_MAX} are read")
+    return offers

@@ -1,0 +1,84 @@
+"""Putting a router together: its store, and two clients for what strangers name.
+
+What ``treaty route`` and ``treaty run`` need. Read next: ``treaty.agent.router``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from treaty.agent.decisions import Decisions
+from treaty.agent.hearing import PROVIDERS_MAX
+from treaty.agent.router import Router
+from treaty.app.places import entropy, home, now_ms
+from treaty.errors import UnavailableError
+from treaty.http.guarded import GuardedClient
+from treaty.http.mrp_client import MrpClient
+from treaty.store.sqlite import SqliteStore
+from treaty.wire.hosts import read_url
+
+STORE: Final = "decisions.db"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPlan:
+    """What a router was told."""
+
+    db: Path | None = None
+    """Where decisions are kept; ``decisions.db`` in ``TREATY_HOME`` if not said."""
+    allows_loopback: bool = False
+    """Whether a stranger's word may lead to this machine."""
+    providers: tuple[str, ...] = ()
+    """Manifests and registries the user wrote down: their origins may be anywhere."""
+    pages: tuple[str, ...] = ()
+    """Pages the user wrote down; the same for what is fetched again of them."""
+
+
+@asynccontextmanager
+async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
+    """A router with its store. Raises ``UnavailableError``."""
+    store = await _opened(plan.db)
+    # As many at once as are asked at once: a slow provider must not hold another one's place.
+    providers = GuardedClient(
+        allow_loopback=plan.allows_loopback,
+        trusted=_origins(plan.providers),
+        fetches_max=PROVIDERS_MAX,
+    )
+    pages = GuardedClient(allow_loopback=plan.allows_loopback, trusted=_origins(plan.pages))
+    try:
+        decisions = Decisions(store, clock=now_ms, entropy=entropy)
+        yield Router(MrpClient(providers, pages), decisions, clock=now_ms, entropy=entropy)
+    finally:
+        await providers.close()
+        await pages.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def open_decisions(db: Path | None) -> AsyncIterator[Decisions | None]:
+    """What was decided, only read; works beside a running router. None where nothing was."""
+    path = db or home() / STORE
+    if not path.exists():
+        if db is not None:
+            raise UnavailableError(f"there is no store of decisions at {db}")
+        yield None
+        return
+    store = await SqliteStore.open(path, read_only=True)
+    try:
+        yield Decisions(store, clock=now_ms, entropy=entropy)
+    finally:
+        await store.close()
+
+
+async def _opened(db: Path | None) -> SqliteStore:
+    path = db or home() / STORE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return await SqliteStore.open(path)
+
+
+def _origins(urls: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(read_url(one).origin for one in urls))

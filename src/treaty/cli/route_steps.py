@@ -1,0 +1,37 @@
+"""What ``treaty route`` and ``treaty run`` do, and what is said about it to programs.
+
+Read next: ``route_screen`` for people.
+"""
+
+from __future__ import annotations
+
+from treaty.agent.decisions import Decision
+from treaty.agent.router import Order, Outcome
+from treaty.app.routing import RoutingPlan, open_router
+from treaty.cli.route_screen import show_decision, show_outputs
+from treaty.cli.terminal import progress, show_json
+from treaty.wire.canonical import Json
+
+
+async def carry_out(plan: RoutingPlan, order: Order, *, runs: bool, as_json: bool) -> bool:
+    """Decide, or decide and run; True when it went well."""
+    with progress("asking for offers"):
+        async with open_router(plan) as router:
+            outcome = await (router.run(order) if runs else router.route(order))
+            decision = await router.decisions.read(outcome.decision_id)
+    if as_json:
+        show_json(document(decision, outcome))
+    else:
+        show_decision(decision.record)
+        show_outputs(outcome)
+    if outcome.done is None:
+        return not runs and decision.record["winner"] is not None
+    return outcome.done.is_good
+
+
+def document(decision: Decision, outcome: Outcome) -> dict[str, Json]:
+    """A decision for programs, with what was delivered."""
+    told = dict(decision.record)
+    if outcome.done is not None and outcome.done.envelope is not None:
+        told["evidence"] = dict(outcome.done.envelope.payload)
+    return told
