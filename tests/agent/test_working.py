@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,10 +104,19 @@ def test_without_negotiation_the_work_goes_on_unless_it_is_required(answer: Any)
     assert (kept.record["status"], kept.record["evidence_msg_id"]) == ("stopped", None)
 
 
-def test_a_required_negotiation_is_asked_for_whatever_the_offer_says() -> None:
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"needs_agreement": True},
+        {"wish": replace(SEED_WISH, allowed_domains=("example.com",))},
+    ],
+)
+def test_what_only_an_agreement_binds_is_asked_for_whatever_the_offer_says(
+    members: dict[str, Any],
+) -> None:
     a = seed_stall("a")
     a.offers[0]["endpoint"] = "/mrp/execute"
-    done, _ = run(a, needs_agreement=True)
+    done, _ = run(a, **members)
 
     assert len(a.said("NEGOTIATE")) == 1
     assert done.is_good

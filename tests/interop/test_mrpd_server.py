@@ -214,6 +214,17 @@ def test_a_generated_provider_echoes_json(mrpd: Mrpd, ours: Ours, tmp_path: Path
     assert strict == 1
 
 
+def test_the_peer_finds_everything_we_say_valid(mrpd: Mrpd, ours: Ours, tmp_path: Path) -> None:
+    with open_stalls(a := seed_stall("a")):
+        order = ("run", "x", "--url", "https://example.com/pricing", *SEED, "--format", "markdown")
+        assert ours(*order, "--manifest", a.manifest_url).returncode == 0
+
+    assert [one["msg_type"] for _, one in a.came] == ["DISCOVER", "NEGOTIATE", "EXECUTE"]
+    for _, message in a.came:
+        done = mrpd.run("validate", "--path", "-", home=tmp_path, text=json.dumps(message))
+        assert (done.returncode, done.stdout.strip()) == (0, "OK")
+
+
 def test_the_seeds_offers_from_two_providers(ours: Ours) -> None:
     a, b = seed_stall("a"), seed_stall("b")
     order = ("route", "summarize pricing", "--url", "https://example.com/pricing", *SEED)

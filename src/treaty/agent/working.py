@@ -141,7 +141,9 @@ class Worker:
         assert manifest is not None
         if manifest.negotiate_url is None:
             return Terms(stand=Stand.UNSUPPORTED, detail="its manifest names no place for it"), None
-        if not needs_agreement and not leads_to_negotiate(offer.endpoint):
+        # Domains that were named bind nobody unless they are agreed on.
+        is_needed = needs_agreement or bool(choice.wish.allowed_domains)
+        if not is_needed and not leads_to_negotiate(offer.endpoint):
             return Terms(stand=Stand.SKIPPED, detail="the offer leads to EXECUTE at once"), None
         more: Mapping[str, Json] = {}
         answered = choice.heard.reply
