@@ -7,13 +7,14 @@ from itertools import count
 
 import pytest
 
-from treaty.agent.decisions import Decision, Decisions, Passed
+from treaty.agent.decisions import Decision, Decisions
+from treaty.dialects.mrp.deal import Line
 from treaty.errors import Refused
 from treaty.store.memory import MemoryStore
 from treaty.wire.ids import uuid7
 
 IDS = [uuid7(1_000 + at, bytes(10)) for at in range(5)]
-SENT = Passed(b"\xff raw", True, "https://a.example/mrp/manifest", 7)
+SENT = Line(raw=b"\xff raw", is_sent=True, manifest_url="https://a.example/mrp/manifest", at_ms=7)
 
 
 def decisions(store: MemoryStore) -> Decisions:

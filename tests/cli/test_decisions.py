@@ -51,6 +51,17 @@ def test_one_is_shown_by_its_id_or_as_the_last(home: Path) -> None:
     assert told(home, "decisions", "show", middle["decision_id"].upper())["intent"] == "second"
 
 
+def test_one_is_exported_as_a_deal_file(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deal.json"
+    printed = json.loads(called(home, "decisions", "export", "--last").stdout)
+    assert called(home, "decisions", "export", "--last", "--out", out).exit_code == 0
+
+    assert json.loads(out.read_text()) == printed
+    assert (printed["treaty"], printed["dialect"]) == ("deal/1", "mrp/0.1")
+    assert [one["msg_type"] for one in printed["messages"]] == ["DISCOVER", "OFFER"]
+    assert printed["decision"] == told(home, "decisions", "show", "--last")
+
+
 def test_people_read_the_same(home: Path) -> None:
     listed, shown = called(home, "decisions", "list"), called(home, "decisions", "show", "--last")
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from treaty.dialects.mrp.deal import Line
 from treaty.engine.desk import Desk, Draw, Kind
 from treaty.engine.ports import Entry, Store
 from treaty.errors import MisuseError, Refused, shown
@@ -33,22 +34,11 @@ Record = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """One message that passed between the buyer and a provider."""
-
-    raw: bytes
-    is_sent: bool
-    manifest_url: str
-    """Whose it is: the manifest of the provider."""
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """A decision as it is kept."""
 
     record: Mapping[str, Json]
-    messages: tuple[Passed, ...] = ()
+    messages: tuple[Line, ...] = ()
 
 
 EMPTY: Final = Decision({})
@@ -63,7 +53,7 @@ class Decisions:
         self._desk.register(DECISION, Kind(lambda _stream: EMPTY, _fold, retains=True))
 
     async def keep(
-        self, decision_id: str, changes: Mapping[str, Json], messages: Sequence[Passed] = ()
+        self, decision_id: str, changes: Mapping[str, Json], messages: Sequence[Line] = ()
     ) -> None:
         """Write messages and what changed of the record, as one unit."""
         stream = f"{DECISION}/{decision_id}"
@@ -100,7 +90,7 @@ class Decisions:
         return [name.removeprefix(f"{DECISION}/") for name in reversed(newest)], count
 
 
-def _body_of(message: Passed) -> bytes:
+def _body_of(message: Line) -> bytes:
     return canonical(
         {
             "isSent": message.is_sent,
@@ -116,10 +106,10 @@ def _fold(decision: Decision, entry: Entry, _parsed: object) -> Decision:
         raise MisuseError(f"entry {entry.position} of {entry.stream} is no record")
     if entry.kind == RECORD:
         return replace(decision, record={**decision.record, **body})
-    message = Passed(
-        entry.raw or b"",
-        fields.flag(body, "isSent"),
-        fields.text(body, "manifestUrl"),
-        fields.integer(body, "atMs"),
+    message = Line(
+        raw=entry.raw or b"",
+        is_sent=fields.flag(body, "isSent"),
+        manifest_url=fields.text(body, "manifestUrl"),
+        at_ms=fields.integer(body, "atMs"),
     )
     return replace(decision, messages=(*decision.messages, message))

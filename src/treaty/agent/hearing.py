@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from treaty.agent.decisions import Passed
 from treaty.agent.route_ports import Providers
 from treaty.dialects.mrp.answers import Failed, NoEnvelope, Said
 from treaty.dialects.mrp.choices import OFFER
 from treaty.dialects.mrp.codec import read_offers
+from treaty.dialects.mrp.deal import Line
 from treaty.dialects.mrp.manifest import Manifest
 from treaty.dialects.mrp.messages import Envelope, Malformed, Offer
 from treaty.errors import TreatyError, WireError, shown
@@ -62,7 +62,7 @@ class Heard:
 
     source: Source
     manifest: Manifest | None = None
-    messages: list[Passed] = field(default_factory=list)
+    messages: list[Line] = field(default_factory=list)
     reply: Envelope | None = None
     """Its OFFER."""
     offers: tuple[Offer | Malformed, ...] = ()
@@ -76,6 +76,11 @@ class Heard:
         """Its id in the registry, else who it says it is, unproven, else its address."""
         stated = self.reply.sender if self.reply is not None else ""
         return self.source.name or stated or self.source.manifest_url
+
+    def keep(self, raw: bytes, *, is_sent: bool, at_ms: int) -> None:
+        """Keep a message that passed."""
+        url = self.source.manifest_url
+        self.messages.append(Line(raw=raw, is_sent=is_sent, manifest_url=url, at_ms=at_ms))
 
 
 Compose = Callable[[Source], bytes]
@@ -144,7 +149,7 @@ async def _ask(
     try:
         heard.manifest = await providers.manifest(source.manifest_url)
         raw = compose(source)
-        heard.messages.append(Passed(raw, True, source.manifest_url, clock()))
+        heard.keep(raw, is_sent=True, at_ms=clock())
         url = heard.manifest.discover_url
         answer, came = await providers.post(url, raw, timeout_ms=window_ms)
         if len(came) > OFFER_BYTES_MAX:
@@ -152,7 +157,7 @@ async def _ask(
         if isinstance(answer, NoEnvelope):
             heard.why = answer.detail
             return
-        heard.messages.append(Passed(came, False, source.manifest_url, clock()))
+        heard.keep(came, is_sent=False, at_ms=clock())
         match answer:
             case Failed():
                 heard.why = answer.detail

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from treaty.agent.checking import examine
-from treaty.agent.decisions import Decisions, Passed
+from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import Heard
 from treaty.agent.route_ports import Providers
 from treaty.core.deal import Claim, Verdict
@@ -42,6 +42,7 @@ from treaty.dialects.mrp.choices import (
     NEGOTIATE,
 )
 from treaty.dialects.mrp.codec import compose, encode, read_evidence
+from treaty.dialects.mrp.deal import Line
 from treaty.dialects.mrp.evidence import Asked
 from treaty.dialects.mrp.keysets import read_keys
 from treaty.dialects.mrp.manifest import resolve
@@ -217,8 +218,9 @@ class Worker:
         return answer
 
     async def _keep(self, choice: Choice, raw: bytes, *, is_sent: bool) -> None:
-        passed = Passed(raw, is_sent, choice.heard.source.manifest_url, self.clock())
-        await self.decisions.keep(choice.decision_id, {}, (passed,))
+        url = choice.heard.source.manifest_url
+        line = Line(raw=raw, is_sent=is_sent, manifest_url=url, at_ms=self.clock())
+        await self.decisions.keep(choice.decision_id, {}, (line,))
 
     async def _check(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from treaty.cli.options import FILE_READ, json_option
+from treaty.cli.options import FILE, FILE_READ, json_option
 
 if TYPE_CHECKING:
     from treaty.agent.decisions import Decision, Decisions
@@ -73,6 +73,28 @@ def show(decision: str | None, last: bool, db: Path | None, as_json: bool) -> No
         show_json(dict(found.record))
     else:
         show_decision(found.record)
+
+
+@decisions.command()
+@click.argument("decision", required=False, metavar="[DECISION]")
+@last_option
+@click.option("--out", type=FILE, metavar="FILE", help="Write here instead of standard output.")
+@db_option
+def export(decision: str | None, last: bool, out: Path | None, db: Path | None) -> None:
+    """Write a decision, its messages and its evidence as a deal file for treaty verify."""
+    import asyncio
+
+    from treaty.cli.output import write_json
+
+    write_json(asyncio.run(_exported(db, decision, last=last)), out)
+
+
+async def _exported(db: Path | None, decision: str | None, *, last: bool) -> dict[str, Any]:
+    from treaty.agent.decision_export import export_decision
+    from treaty.app.routing import open_decisions
+
+    async with open_decisions(db) as kept:
+        return await export_decision(*await _named(kept, decision, last=last))
 
 
 async def _newest(db: Path | None, limit: int) -> tuple[list[Mapping[str, Any]], int]:

@@ -236,6 +236,7 @@ def route(intent: str, **told: Any) -> None:
 @click.option(
     "--refetch", is_flag=True, help="Fetch the cited sources again and compare their hashes."
 )
+@click.option("--out", type=FILE, metavar="FILE", help="Write the deal file here.")
 def run(intent: str, **told: Any) -> None:
     """Choose a provider as treaty route does, let it work, and check its evidence.
 
@@ -252,7 +253,8 @@ def _carry_out(intent: str, told: dict[str, Any], *, runs: bool) -> None:
 
     order = _order(intent, told)
     plan = _plan(told, order)
-    if not asyncio.run(carry_out(plan, order, runs=runs, as_json=told["as_json"])):
+    steps = carry_out(plan, order, runs=runs, as_json=told["as_json"], out=told.get("out"))
+    if not asyncio.run(steps):
         click.get_current_context().exit(FAILED)
 
 

@@ -5,25 +5,35 @@ Read next: ``route_screen`` for people.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from treaty.agent.decision_export import export_decision
 from treaty.agent.decisions import Decision
 from treaty.agent.router import Order, Outcome
 from treaty.app.routing import RoutingPlan, open_router
+from treaty.cli.output import write_json
 from treaty.cli.route_screen import show_decision, show_outputs
-from treaty.cli.terminal import progress, show_json
+from treaty.cli.terminal import note, progress, show_json
 from treaty.wire.canonical import Json
 
 
-async def carry_out(plan: RoutingPlan, order: Order, *, runs: bool, as_json: bool) -> bool:
+async def carry_out(
+    plan: RoutingPlan, order: Order, *, runs: bool, as_json: bool, out: Path | None = None
+) -> bool:
     """Decide, or decide and run; True when it went well."""
     with progress("asking for offers"):
         async with open_router(plan) as router:
             outcome = await (router.run(order) if runs else router.route(order))
             decision = await router.decisions.read(outcome.decision_id)
+            if out is not None:
+                write_json(await export_decision(router.decisions, outcome.decision_id), out)
     if as_json:
         show_json(document(decision, outcome))
     else:
         show_decision(decision.record)
         show_outputs(outcome)
+        if out is not None:
+            note(f"wrote {out}; check it with treaty verify")
     if outcome.done is None:
         return not runs and decision.record["winner"] is not None
     return outcome.done.is_good
