@@ -22,6 +22,7 @@ from treaty.cli.options import (
     node_option,
     operator_options,
 )
+from treaty.cli.trust_attack import attack
 from treaty.cli.trust_log import explain, log, recompute
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def trust() -> None:
     """Show what an agent's trust score is made of, compute it again, and vouch for an agent."""
 
 
-for _command in (explain, recompute, log):
+for _command in (explain, recompute, log, attack):
     trust.add_command(_command)
 
 
