@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "learn": ("treaty.cli.learn:learn", "Show what an agent has learnt, privately."),
     "export": ("treaty.cli.export:export", "Write a session as a deal file."),
     "roots": ("treaty.cli.roots:roots", "Export a node's keys, to verify deals with."),
+    "validate": ("treaty.cli.validate:validate", "Say whether files are MRP envelopes."),
     "verify": ("treaty.cli.verify:verify", "Check deal files offline, claim by claim."),
 }
 """Name -> where the command is, and its help in one line."""

@@ -131,9 +131,18 @@ def _long_enough(chars_least: int) -> Checker:
     return check
 
 
+# The usual spelling of days that every month has; all else is looked at closely.
+_PLAIN_INSTANT: Final = re.compile(
+    r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z"
+).fullmatch
+
+
 def _instant(value: Any) -> Fault | None:
     if type(value) is not str:
         return _not_text(value)
+    if _PLAIN_INSTANT(value):
+        return None
     try:
         parse_instant(_in_z(value))
     except WireError:
@@ -192,10 +201,9 @@ def _record(shape: Record, profile: Profile) -> Checker:
         return body
     tag = shape.tag
     extras = {
-        value: _body(
-            {name: make_checker(one, profile) for name, one in extra.members.items()},
+        value: _extra(
+            [(name, make_checker(one, profile)) for name, one in extra.members.items()],
             extra.required,
-            is_open=True,
         )
         for value, extra in shape.extras.items()
         if extra.members or extra.required
@@ -207,6 +215,23 @@ def _record(shape: Record, profile: Profile) -> Checker:
             return fault
         extra = extras.get(value[tag])
         return None if extra is None else extra(value)
+
+    return check
+
+
+def _extra(checkers: list[tuple[str, Checker]], required: tuple[str, ...]) -> Checker:
+    """What more is asked of an object that is known to be one."""
+
+    def check(value: Any) -> Fault | None:
+        for name in required:
+            if name not in value:
+                return Fault("", f"has no {name}")
+        for name, one in checkers:
+            if name in value:
+                fault = one(value[name])
+                if fault is not None:
+                    return _under(name, fault)
+        return None
 
     return check
 
