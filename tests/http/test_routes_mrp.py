@@ -323,7 +323,7 @@ async def test_only_agreed_domains_are_fetched_from(
         if is_allowed:
             assert outputs(answer)
         else:
-            assert error_of(answer) == ("MRP_POLICY_VIOLATION", "domain_refused")
+            assert error_of(answer) == ("MRP_POLICY_VIOLATION", "domain_forbidden")
 
 
 @simulated

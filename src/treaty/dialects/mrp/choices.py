@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from treaty.errors import REASONS, Reason
+from treaty.errors import Reason
 
 TAG: Final = "mrp/0.1"
 """The dialect's name in a deal file."""
@@ -142,9 +142,7 @@ AGREEMENT_REQUIRED: Final = Reason("agreement_required", 403)
 AGREEMENT_USED: Final = Reason("agreement_used", 409)
 AGREEMENT_EXPIRED: Final = Reason("agreement_expired", 410)
 INPUTS_MISMATCH: Final = Reason("inputs_mismatch", 409)
-INPUT_UNSUPPORTED: Final = REASONS["input_unsupported"]
 FORMAT_UNSUPPORTED: Final = Reason("format_unsupported", 422)
-DOMAIN_REFUSED: Final = Reason("domain_refused", 403)
 COST_ABOVE_CAP: Final = Reason("cost_above_cap", 402)
 
 _CODE_OF: Final[Mapping[str, str]] = MappingProxyType(

@@ -99,7 +99,7 @@ def check_inputs(ability: Ability, inputs: Sequence[Item]) -> None:
     kind = takes(ability, inputs)
     if kind is not None:
         detail = f"{ability.name} takes {', '.join(ability.inputs)}, not {shown(kind)}"
-        raise Refused(detail, mrp.INPUT_UNSUPPORTED)
+        raise Refused(detail, "input_unsupported")
 
 
 def check_execution(
@@ -132,7 +132,7 @@ def check_domains(inputs: Sequence[Item], domains: tuple[str, ...]) -> None:
     for one in inputs:
         if one.type == mrp.URL and domains and not is_within(read_url(one.value).host, domains):
             detail = f"{shown(one.value)} is none of the domains agreed on"
-            raise Refused(detail, mrp.DOMAIN_REFUSED)
+            raise Refused(detail, "domain_forbidden")
 
 
 def domains_of(agreed: Mapping[str, Json] | None) -> tuple[str, ...]:
