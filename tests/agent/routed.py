@@ -14,9 +14,11 @@ from treaty.agent.router import Order, Router
 from treaty.dialects.mrp.buying import Wish
 from treaty.http.guarded import GuardedClient
 from treaty.http.mrp_client import MrpClient
+from treaty.identity.keys import Ed25519Signer
 from treaty.store.memory import MemoryStore
 from treaty.wire.digest import sha256
 
+SIGNER: Final = Ed25519Signer(b"\x09" * 32)
 AT_MS: Final = 1_772_892_000_000
 PAGE: Final = "https://example.com/pricing"
 SEED_WISH: Final = Wish(
@@ -51,7 +53,8 @@ async def router(
         GuardedClient(allow_loopback=allow_loopback, trusted=trusted) as providers,
         GuardedClient(allow_loopback=allow_loopback) as pages,
     ):
-        yield Router(MrpClient(providers, pages), kept, clock=clock, entropy=entropy)
+        client = MrpClient(providers, pages)
+        yield Router(client, kept, clock=clock, entropy=entropy, signer=lambda: SIGNER)
 
 
 def order(*stalls: Stall, wish: Wish = SEED_WISH, **members: Any) -> Order:

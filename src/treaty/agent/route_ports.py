@@ -28,6 +28,9 @@ class Providers(Protocol):
     async def job(self, url: str) -> tuple[Answer, bytes]:
         """Ask how a job stands."""
 
+    async def leave(self, url: str, raw: bytes) -> bool:
+        """Leave a receipt at the origin of a URL; True when it was taken."""
+
     async def keys(self, url: str) -> bytes | None:
         """The key set at the origin of a URL as it is served; None where there is none."""
 

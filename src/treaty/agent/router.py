@@ -21,12 +21,14 @@ from treaty.agent.choosing import Chosen, choose
 from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import PROVIDERS_MAX, Named, Source, listen, look_up
 from treaty.agent.route_ports import Providers
+from treaty.agent.telling import tell_losers
 from treaty.agent.working import Choice, Done, Worker
 from treaty.dialects.mrp.buying import Wish, discover_payload
 from treaty.dialects.mrp.choices import DISCOVER, NAME_CHARS_LEAST
 from treaty.dialects.mrp.codec import compose, encode
 from treaty.engine.desk import Draw
 from treaty.errors import MisuseError
+from treaty.identity.keys import Signer
 from treaty.wire.ids import uuid7
 
 WINDOW_MS: Final = 2_000
@@ -69,8 +71,10 @@ class Router:
         clock: Callable[[], int],
         entropy: Draw,
         sender: str = SENDER,
+        signer: Callable[[], Signer] | None = None,
     ) -> None:
         self.decisions = decisions
+        self._signer = signer
         self._providers = providers
         self._sender = sender
         self._clock = clock
@@ -78,20 +82,29 @@ class Router:
 
     async def route(self, order: Order) -> Outcome:
         """Ask, choose, and keep the decision. Raises ``UnavailableError`` for a dead registry."""
-        decision_id, _ = await self._decide(order)
+        decision_id, chosen = await self._decide(order)
+        await self._tell(order, decision_id, chosen)
         return Outcome(decision_id, None)
 
     async def run(self, order: Order) -> Outcome:
         """The same, and then the work and its evidence."""
         decision_id, chosen = await self._decide(order)
         if chosen.offer is None or chosen.heard is None:
+            await self._tell(order, decision_id, chosen)
             return Outcome(decision_id, None)
         worker = Worker(self._providers, self.decisions, self._sender, self._clock, self._entropy)
         choice = Choice(decision_id, order.wish, chosen.heard, chosen.offer)
         done = await worker.work(
             choice, needs_agreement=order.needs_agreement, refetches=order.refetches
         )
+        await self._tell(order, decision_id, chosen)
         return Outcome(decision_id, done)
+
+    async def _tell(self, order: Order, decision_id: str, chosen: Chosen) -> None:
+        """Tell the losers, after all else is done; where the buyer wants that and has a key."""
+        if order.tells_losers and self._signer is not None:
+            told = await tell_losers(self._providers, chosen, self._signer(), self._clock())
+            await self.decisions.keep(decision_id, {"losers_told": told})
 
     async def _decide(self, order: Order) -> tuple[str, Chosen]:
         at_ms = self._clock()

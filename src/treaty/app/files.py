@@ -20,7 +20,9 @@ from treaty.app.places import (
     read_object,
     signer_at,
 )
+from treaty.core.losses import Tally
 from treaty.dialects.asp.dialect import ASP
+from treaty.engine.losses import read_tallies
 from treaty.engine.node import Identity, Node
 from treaty.engine.registry import card_stream
 from treaty.engine.trust import LOG as TRUST_LOG
@@ -77,6 +79,18 @@ async def read_node(db: Path) -> AsyncIterator[NodeFile]:
         await node.trust.load()
         await node.registry.load()
         yield NodeFile(node, card, operator)
+    finally:
+        await store.close()
+
+
+async def read_losses(db: Path) -> dict[str, Tally]:
+    """The losses buyers told a provider of, by capability; works beside the running node.
+
+    Raises ``UnavailableError`` when there is no such store.
+    """
+    store = await SqliteStore.open(db, read_only=True)
+    try:
+        return await read_tallies(store)
     finally:
         await store.close()
 

@@ -14,14 +14,17 @@ from typing import Final
 from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import PROVIDERS_MAX
 from treaty.agent.router import Router
-from treaty.app.places import entropy, home, now_ms
+from treaty.app.places import entropy, home, now_ms, signer_at
 from treaty.errors import UnavailableError
 from treaty.http.guarded import GuardedClient
 from treaty.http.mrp_client import MrpClient
+from treaty.identity.keys import Ed25519Signer
 from treaty.store.sqlite import SqliteStore
 from treaty.wire.hosts import read_url
 
 STORE: Final = "decisions.db"
+KEY: Final = "buyer.key"
+"""In ``TREATY_HOME``; it names nobody, but whoever sees two receipts sees they are of one buyer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
     pages = GuardedClient(allow_loopback=plan.allows_loopback, trusted=_origins(plan.pages))
     try:
         decisions = Decisions(store, clock=now_ms, entropy=entropy)
-        yield Router(MrpClient(providers, pages), decisions, clock=now_ms, entropy=entropy)
+        client = MrpClient(providers, pages)
+        yield Router(client, decisions, clock=now_ms, entropy=entropy, signer=_signer)
     finally:
         await providers.close()
         await pages.close()
@@ -72,6 +76,13 @@ async def open_decisions(db: Path | None) -> AsyncIterator[Decisions | None]:
         yield Decisions(store, clock=now_ms, entropy=entropy)
     finally:
         await store.close()
+
+
+def _signer() -> Ed25519Signer:
+    """The key that receipts to losers are signed with, made at first use."""
+    path = home() / KEY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return signer_at(path, create=True)
 
 
 async def _opened(db: Path | None) -> SqliteStore:

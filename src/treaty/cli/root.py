@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "route": ("treaty.cli.route:route", "Choose among providers' offers, and say why."),
     "run": ("treaty.cli.route:run", "Choose a provider, let it work, check its evidence."),
     "decisions": ("treaty.cli.decisions:decisions", "Read again what was decided, and why."),
+    "offers": ("treaty.cli.offers:offers", "Learn why your offers lost, of what buyers told."),
     "learn": ("treaty.cli.learn:learn", "Show what an agent has learnt, privately."),
     "export": ("treaty.cli.export:export", "Write a session as a deal file."),
     "roots": ("treaty.cli.roots:roots", "Export a node's keys, to verify deals with."),

@@ -23,6 +23,8 @@ STREAM: Final = "losses"
 HEARD_MS: Final = 30 * 86_400_000
 """How long it is remembered that a buyer was heard about an offer."""
 TALLY_BYTES_MAX: Final = 1_048_576
+NAMES_MAX: Final = 1_000
+"""Capabilities whose losses are found again."""
 
 
 class Losses:
@@ -31,11 +33,15 @@ class Losses:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._tallies: dict[str, Tally] = {}
+        self._names: list[str] = []
+        """Whatever was ever offered here, so that a reader finds the tallies."""
         # Nothing is ever written to these streams: they are locks.
         desk.register(STREAM, Kind(lambda _stream: None, lambda state, _entry, _parsed: state))
 
     async def load(self, capabilities: Sequence[str]) -> None:
         """Load what is known of these capabilities."""
+        known = await read_names(self._desk.store)
+        self._names = list(dict.fromkeys([*capabilities, *known]))[:NAMES_MAX]
         for name in capabilities:
             self._tallies[name] = await read_tally(self._desk.store, name)
 
@@ -54,11 +60,29 @@ class Losses:
         tally = count(self._tallies[capability], reasons, transaction.now_ms)
         transaction.consume(Nonce("service/loss", heard, transaction.now_ms + HEARD_MS))
         transaction.put_setting(_stream(capability), canonical(_written(tally)))
+        transaction.put_setting(STREAM, canonical({"capabilities": list(self._names)}))
         transaction.afterwards(partial(self._tallies.__setitem__, capability, tally))
 
     def tally(self, capability: str) -> Tally:
         """What is known of one of the loaded capabilities."""
         return self._tallies[capability]
+
+
+async def read_tallies(store: Store) -> dict[str, Tally]:
+    """What a store knows, by capability; only those of which a loss was told."""
+    found = {name: await read_tally(store, name) for name in await read_names(store)}
+    return {name: tally for name, tally in found.items() if tally.losses}
+
+
+async def read_names(store: Store) -> list[str]:
+    """The capabilities of which a store may know something."""
+    stored = await store.setting(STREAM)
+    if not stored:
+        return []
+    body = read_json(stored, size_max=TALLY_BYTES_MAX)
+    assert isinstance(body, dict)
+    names = fields.items(body, "capabilities", most=NAMES_MAX)
+    return [str(name) for name in names]
 
 
 async def read_tally(store: Store, capability: str) -> Tally:

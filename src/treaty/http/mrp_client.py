@@ -30,12 +30,14 @@ from treaty.dialects.mrp.choices import (
 from treaty.dialects.mrp.entries import REGISTRY_BYTES_MAX, Listing, read_entries
 from treaty.dialects.mrp.keysets import KEYS_BYTES_MAX, KEYS_PATH
 from treaty.dialects.mrp.manifest import Manifest, read_manifest, resolve
+from treaty.dialects.mrp.rejections import PATH as RECEIPTS_PATH
 from treaty.engine.fetching import Fetched, Fetcher
 from treaty.errors import Refused, TreatyError, UnavailableError, WireError
 from treaty.wire.hosts import is_loopback, read_url
 
 ARTIFACT_BYTES_MAX: Final = 16 * 1024 * 1024
 PLAIN_MS: Final = 10_000
+RECEIPT_MS: Final = 3_000
 PAGE_ENTRIES: Final = 50
 ACCEPTED_MEDIA: Final = f"{ENVELOPE_MEDIA}, application/json"
 REGISTRY_PATH: Final = "/mrp/registry/query"
@@ -89,6 +91,19 @@ class MrpClient:
             redirects_max=0,
         )
         return read_answer(answer.status, answer.body), answer.body
+
+    async def leave(self, url: str, raw: bytes) -> bool:
+        """Leave a receipt at the origin of a URL; True when it was taken. Raises as ``post``."""
+        answer = await self._providers.fetch(
+            f"{read_url(url).origin}{RECEIPTS_PATH}",
+            method="POST",
+            headers={"content-type": "application/json"},
+            body=raw,
+            bytes_max=KEYS_BYTES_MAX,
+            timeout_ms=RECEIPT_MS,
+            redirects_max=0,
+        )
+        return answer.is_success
 
     async def keys(self, url: str) -> bytes | None:
         """The key set at the origin of a URL as it is served; None where there is none."""
