@@ -16,6 +16,7 @@ BENCHES = (
     "verify",
     "http",
     "quotes",
+    "mrp_http",
     "deal",
     "discovery",
     "memory",

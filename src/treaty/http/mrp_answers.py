@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treaty.dialects.mrp.answering import status_of
 from treaty.dialects.mrp.choices import ENVELOPE_BYTES_MAX, ENVELOPE_MEDIA, Profile
@@ -26,6 +27,10 @@ from treaty.http.problems import headers_of, log_unexpected
 from treaty.wire.canonical import Json
 from treaty.wire.lax import read_lax_json
 
+_SAID: Final = (
+    (b"content-type", ENVELOPE_MEDIA.encode()),
+    *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+)
 PREFIXES: Final = ("/mrp/", "/.well-known/mrp")
 MESSAGE_PATHS: Final = frozenset(
     ("/mrp/hello", "/mrp/discover", "/mrp/negotiate", "/mrp/execute"),
@@ -38,6 +43,21 @@ OURS: Final = frozenset(("rate_limited", "overloaded", "unavailable", "internal"
 def speaks_mrp(node: Node, path: str) -> bool:
     """True for a place where errors are said as ERROR envelopes."""
     return node.services is not None and path.startswith(PREFIXES)
+
+
+class Said:
+    """An envelope under 200 with nothing else to say: an answer of few instructions."""
+
+    __slots__ = ("_body", "_headers")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._headers = [*_SAID, (b"content-length", b"%d" % len(body))]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
 
 
 def envelope(body: bytes, status: int = 200, media_type: str = ENVELOPE_MEDIA) -> Response:
@@ -91,13 +111,23 @@ def said_status(node: Node, error: TreatyError) -> int:
     return status_of(error) if is_strict else 200
 
 
-def allowed(response: Response, allowance: Allowance | None) -> Response:
-    """Say what is left of a rate; nothing where none is kept."""
-    if allowance is not None:
-        response.headers["mrp-ratelimit-limit"] = str(allowance.limit)
-        response.headers["mrp-ratelimit-remaining"] = str(allowance.remaining)
-        response.headers["mrp-ratelimit-reset"] = str(allowance.reset_s)
-    return response
+def allowed(answer: ASGIApp, allowance: Allowance) -> ASGIApp:
+    """Say what is left of a rate, whatever the answer."""
+    told = (
+        (b"mrp-ratelimit-limit", b"%d" % allowance.limit),
+        (b"mrp-ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"mrp-ratelimit-reset", b"%d" % allowance.reset_s),
+    )
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(event: Message) -> None:
+            if event["type"] == "http.response.start":
+                event = {**event, "headers": [*event["headers"], *told]}
+            await send(event)
+
+        await answer(scope, receive, sent)
+
+    return answered
 
 
 def salvage(raw: bytes) -> Mapping[str, Json] | None:

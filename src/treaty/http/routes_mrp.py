@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -34,7 +35,15 @@ from treaty.errors import (
 )
 from treaty.http.asking import Ask, Handler, Routes
 from treaty.http.limits import read_body
-from treaty.http.mrp_answers import allowed, envelope, error_body, failed, said_status, salvage
+from treaty.http.mrp_answers import (
+    Said,
+    allowed,
+    envelope,
+    error_body,
+    failed,
+    said_status,
+    salvage,
+)
 from treaty.http.problems import as_error
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.digest import sha256
@@ -67,14 +76,12 @@ def client_of(ask: Ask) -> str:
     return client[0] if client else ""
 
 
-async def _posted(ask: Ask, endpoint: str) -> Response:
+async def _posted(ask: Ask, endpoint: str) -> Response | Said:
     """One message, or an array of them."""
-    media = (ask.headers.get("content-type") or "").partition(";")[0].strip()
-    is_batch = media.lower() == mrp.BATCH_MEDIA
-    most = mrp.BATCH_BYTES_MAX if is_batch else mrp.ENVELOPE_BYTES_MAX
     raw = b""
     try:
-        _check_media(media)
+        is_batch = _check_media(ask)
+        most = mrp.BATCH_BYTES_MAX if is_batch else mrp.ENVELOPE_BYTES_MAX
         raw = await read_body(ask.scope, ask.receive, ask.ticket, most)
         if is_batch and raw.lstrip()[:1] == b"[":
             return await _batch(ask, raw, endpoint)
@@ -82,14 +89,31 @@ async def _posted(ask: Ask, endpoint: str) -> Response:
     except TreatyError as error:
         return failed(ask.node, error, salvaged=salvage(raw))
     body, failure = await _answer(ask, document, raw, endpoint)
-    status = 200 if failure is None else said_status(ask.node, failure)
-    return envelope(body, status)
+    if failure is None:
+        return Said(body)
+    return envelope(body, said_status(ask.node, failure))
 
 
-def _check_media(media: str) -> None:
+def _check_media(ask: Ask) -> bool:
+    """Whether a body says it is a batch. Raises ``WireError`` where it is not said to be JSON.
+
+    A form of a web page cannot say so: no page makes its visitor's browser ask for work here.
+    """
+    stated = b""
+    for name, value in ask.scope["headers"]:
+        if name == b"content-type":
+            stated = value
+            break
+    return _is_batch(stated)
+
+
+@lru_cache(maxsize=256)
+def _is_batch(stated: bytes) -> bool:
+    media = stated.decode("latin-1").partition(";")[0].strip()
     if _JSON_MEDIA.fullmatch(media) is None:
         detail = f"a message is {mrp.ENVELOPE_MEDIA} or application/json, not {shown(media)}"
         raise WireError(detail, "unsupported_media_type")
+    return media.lower() == mrp.BATCH_MEDIA
 
 
 async def _batch(ask: Ask, raw: bytes, endpoint: str) -> Response:
@@ -217,7 +241,7 @@ async def status(ask: Ask) -> Response:
 
 async def posted_json(ask: Ask, bytes_max: int) -> tuple[dict[str, Json], bytes]:
     """A body that says it is JSON and is one object, and its bytes. Raises ``WireError``."""
-    _check_media((ask.headers.get("content-type") or "").partition(";")[0].strip())
+    _check_media(ask)
     raw = await read_body(ask.scope, ask.receive, ask.ticket, bytes_max)
     return codec.read_document(raw), raw
 
@@ -328,7 +352,7 @@ def _state(ask: Ask, services: Services, job: Job) -> bytes:
 
 
 def _at(endpoint: str) -> Handler:
-    async def answer(ask: Ask) -> Response:
+    async def answer(ask: Ask) -> ASGIApp:
         return await _posted(ask, endpoint)
 
     return answer
@@ -339,9 +363,8 @@ def said(handler: Handler) -> Handler:
 
     async def answer(ask: Ask) -> ASGIApp:
         response = await handler(ask)
-        if isinstance(response, Response):
-            return allowed(response, ask.ticket.gate.allowance(client_of(ask)))
-        return response
+        allowance = ask.ticket.gate.allowance(client_of(ask))
+        return response if allowance is None else allowed(response, allowance)
 
     return answer
 

@@ -17,16 +17,18 @@ from treaty.errors import Refused, shown
 from treaty.http.asking import Ask, Handler, Routes
 
 OPTIONS: Final = "OPTIONS"
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Router:
     """The route tables of a server, in one."""
 
     def __init__(self, *tables: Routes) -> None:
+        rows = [(template, methods) for table in tables for template, methods in table.items()]
+        # A path without segments of its own is looked up; of two such the first stands.
+        self._fixed = {path: methods for path, methods in reversed(rows) if "{" not in path}
         self._paths: list[tuple[Pattern[str], Mapping[str, Handler]]] = [
-            (compile_path(template)[0], methods)
-            for table in tables
-            for template, methods in table.items()
+            (compile_path(template)[0], methods) for template, methods in rows if "{" in template
         ]
 
     def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
@@ -34,6 +36,9 @@ class Router:
 
         Raises ``Refused``: ``not_found``, ``method_not_allowed``.
         """
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return _handler(method, fixed), _NOTHING
         for pattern, methods in self._paths:
             match = pattern.match(path)
             if match is not None:

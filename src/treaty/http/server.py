@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 
 import uvicorn
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treaty.engine.node import Node
@@ -120,14 +119,15 @@ class App:
         except Exception as error:  # noqa: BLE001 - this is the rim: logged, and told apart.
             return self._refused(as_error(error), scope)
 
-    def _refused(self, error: TreatyError, scope: Scope) -> Response:
+    def _refused(self, error: TreatyError, scope: Scope) -> ASGIApp:
         """How a place says no: as a problem document, or as the messages it speaks."""
         node, path = self._service.node, scope["raw_path"].decode("ascii", "replace")
         if not speaks_mrp(node, path):
             return problem(error)
         said = refused(node, error, path)
         client = scope.get("client")
-        return allowed(said, self.gate.allowance(client[0] if client else None))
+        allowance = self.gate.allowance(client[0] if client else None)
+        return said if allowance is None else allowed(said, allowance)
 
 
 async def _abort(scope: Scope) -> None:

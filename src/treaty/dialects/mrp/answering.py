@@ -23,7 +23,8 @@ from treaty.dialects.mrp.authority import Standing
 from treaty.dialects.mrp.messages import Envelope
 from treaty.errors import TreatyError
 from treaty.identity.keys import Signer
-from treaty.wire.canonical import Json
+from treaty.wire.canonical import Json, canonical
+from treaty.wire.ids import uuid7
 from treaty.wire.instants import format_instant
 from treaty.wire.money import number_to_json
 
@@ -67,7 +68,7 @@ class Request:
 
     envelope: Envelope
     body: Any
-    """``Discover``, ``Negotiate``, ``Execute``, or None for a HELLO."""
+    """``Negotiate`` or ``Execute``; None for the others, which are answered from the payload."""
     standing: Standing
     version: str
     """The version to answer in."""
@@ -79,6 +80,7 @@ class Answers:
     def __init__(self, signer: Signer) -> None:
         self.signer = signer
         self.provider = provider_id(signer)
+        self._sender = canonical(self.provider)
 
     def evidence(
         self, record: Mapping[str, Json], result: Outcome, at_ms: int, entropy: bytes
@@ -165,6 +167,27 @@ class Answers:
             in_reply_to=envelope.msg_id,
             trace=envelope.trace,
             version=request.version,
+        )
+
+    def reply_bytes(
+        self, request: Request, msg_type: str, payload: bytes, at_ms: int, entropy: bytes
+    ) -> bytes:
+        """The same in bytes, for a payload that is canonical already."""
+        envelope, trace = request.envelope, request.envelope.trace
+        msg_id = canonical(envelope.msg_id)
+        return (
+            b'{"in_reply_to":%s,"mrp_version":"%s","msg_id":"%s","msg_type":"%s","payload":%s,'
+            b'"receiver":{"id":%s},"sender":{"id":%s},"timestamp":"%s"%s}'
+        ) % (
+            msg_id,
+            request.version.encode("ascii"),
+            uuid7(at_ms, entropy).encode("ascii"),
+            msg_type.encode("ascii"),
+            payload,
+            canonical(envelope.sender),
+            self._sender,
+            format_instant(at_ms).encode("ascii"),
+            b"" if trace is None else b',"trace":' + canonical(dict(trace)),
         )
 
     def signed(

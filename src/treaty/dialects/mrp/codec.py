@@ -16,7 +16,7 @@ Read next: ``reading`` for the payloads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from treaty.dialects.mrp import choices as mrp
 from treaty.dialects.mrp.checking import CHECK_ENVELOPE, Fault
@@ -62,12 +62,7 @@ def decode_document(
     fault = CHECK_ENVELOPE[profile](document)
     if fault is not None:
         raise WireError(fault.text)
-    for name in _BOUNDED:
-        _check_length(name, document.get(name))
-    envelope = _envelope(document, raw)
-    _check_length("sender.id", envelope.sender)
-    _check_length("receiver.id", envelope.receiver)
-    return envelope
+    return _checked(document, raw)
 
 
 def decode_reply(raw: bytes) -> tuple[Envelope, Fault | None]:
@@ -97,6 +92,36 @@ def common_version(version: str) -> str:
     """The version to answer with: the lower of theirs and ours, of the same major (3)."""
     minor = version.rpartition(".")[2].lstrip("0") or "0"
     return f"{mrp.MAJOR}.{minor}" if len(minor) == 1 and int(minor) < mrp.MINOR else mrp.VERSION
+
+
+def _checked(document: Mapping[str, Any], raw: bytes) -> Envelope:
+    """The envelope of a document that has the form of one: every member is of its type."""
+    get, sender, receiver = document.get, document["sender"]["id"], document.get("receiver")
+    addressee = None if receiver is None else receiver["id"]
+    bounded: list[Any] = [get(name) for name in _BOUNDED]
+    if max(map(len, filter(None, (*bounded, sender, addressee)))) > mrp.ID_CHARS_MAX:
+        for name, value in zip(_BOUNDED, bounded, strict=True):
+            _check_length(name, value)
+        _check_length("sender.id", sender)
+        _check_length("receiver.id", addressee)
+    msg_id, in_reply_to, nonce, idempotency_key, timestamp, expires_at = bounded
+    return Envelope(
+        raw=raw,
+        document=document,
+        version=document["mrp_version"],
+        msg_id=msg_id,
+        msg_type=document["msg_type"],
+        timestamp=timestamp,
+        sender=sender,
+        receiver=addressee,
+        in_reply_to=in_reply_to,
+        payload=document["payload"],
+        trace=get("trace"),
+        auth=get("auth"),
+        nonce=nonce,
+        expires_at=expires_at,
+        idempotency_key=idempotency_key,
+    )
 
 
 def _check_length(name: str, value: Json) -> None:

@@ -13,23 +13,30 @@ Read next: ``terms`` for what is agreed about an offer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Protocol
 from urllib.parse import quote
 
 from treaty.core.routing import RouteNeed, RouteOffer, RouteVerdict, rank
+from treaty.dialects.mrp import choices as mrp
 from treaty.dialects.mrp.manifest import ENDPOINTS, make_manifest
-from treaty.dialects.mrp.messages import Constraints, Discover, Item
-from treaty.errors import MisuseError
-from treaty.wire.canonical import Json
+from treaty.dialects.mrp.messages import Constraints, Item
+from treaty.dialects.mrp.reading import read_constraints, read_proofs
+from treaty.errors import MisuseError, WireError
+from treaty.wire import fields
+from treaty.wire.canonical import Json, canonical
 from treaty.wire.money import number_to_json
 
 UNMATCHED: Final = "include_unmatched"
 """The constraint by which an asker wants the offers that miss its other constraints too."""
+ENCODED_MAX: Final = 1_024
+"""Answers that are remembered."""
+KEY_CHARS_MAX: Final = 4_096
 OFFERED_MAX: Final = 100
 """Offers in one answer."""
+_DISCOVER: Final = frozenset(("intent", "inputs", "constraints", "proofs_required"))
 CAPABILITY_PREFIX: Final = "capability:treaty/"
 """Before a capability's name, its id."""
 
@@ -126,7 +133,7 @@ class Route:
 
 
 class Offering:
-    """The routes of one provider. Made once; nothing in it changes."""
+    """The routes of one provider. Made once; what it remembers is only what it said."""
 
     def __init__(self, provider: str, abilities: Sequence[Ability]) -> None:
         routes = [make_route(provider, one) for one in abilities]
@@ -134,6 +141,8 @@ class Offering:
         """The capability whose manifest is the provider's."""
         self.by_id: Mapping[str, Route] = {one.id: one for one in routes}
         self.by_name: Mapping[str, Route] = {one.ability.name: one for one in routes}
+        self._encoded: dict[str, bytes] = {}
+        """Constraints, proofs and types of inputs -> the offers for them."""
         if not len(self.by_id) == len(self.by_name) == len(routes):
             raise MisuseError("two capabilities have the same name, or the same route")
 
@@ -148,19 +157,51 @@ class Offering:
         found = (proof for one in self.by_name.values() for proof in one.ability.proofs)
         return list(dict.fromkeys(found))
 
-    def offers(self, asked: Discover, named: str | None = None) -> list[Json]:
-        """The offers for a DISCOVER, best first; ``named`` is a capability the address names."""
-        wanted = named or asked.constraints.capability
+    def encoded(self, payload: Mapping[str, Json], named: str | None = None) -> bytes:
+        """The offers for a DISCOVER as canonical JSON; ``named`` is a capability of the address.
+
+        They depend on the constraints, the proofs and the types of the inputs alone, so what was
+        made for these once is given again. Raises ``WireError`` for a payload that is none.
+        """
+        if not payload.keys() <= _DISCOVER or not fields.text(payload, "intent"):
+            raise WireError("a DISCOVER has an intent")
+        inputs = fields.items(payload, "inputs", most=mrp.ITEMS_MAX)
+        kinds = sorted({str(one.get("type")) for one in inputs if isinstance(one, dict)})
+        # What is asked in other words may be remembered twice; what differs never is one.
+        key = repr((payload.get("constraints"), payload.get("proofs_required"), kinds, named))
+        found = self._encoded.get(key)
+        if found is None:
+            constraints, proofs = read_constraints(payload), read_proofs(payload)
+            found = canonical(self.offers(constraints, proofs, kinds, named))
+            self._remember(key, found)
+        return found
+
+    def _remember(self, key: str, found: bytes) -> None:
+        if len(key) > KEY_CHARS_MAX:
+            return
+        self._encoded[key] = found
+        if len(self._encoded) > ENCODED_MAX:
+            del self._encoded[next(iter(self._encoded))]
+
+    def offers(
+        self,
+        constraints: Constraints,
+        proofs: Sequence[str],
+        kinds: Collection[str],
+        named: str | None = None,
+    ) -> list[Json]:
+        """The offers under these constraints, best first; ``kinds`` are the inputs' types."""
+        wanted = named or constraints.capability
         name = None if wanted is None else wanted.removeprefix(CAPABILITY_PREFIX)
-        need = need_of(asked.constraints, asked.proofs_required, name)
+        need = need_of(constraints, proofs, name)
         ranked = rank(need, [one.stated for one in self.by_id.values()]).considered
-        if asked.constraints.document.get(UNMATCHED) is not True:
+        if constraints.document.get(UNMATCHED) is not True:
             ranked = tuple(one for one in ranked if one.verdict is not RouteVerdict.REJECTED)
         elif name is not None:
             ranked = tuple(one for one in ranked if one.offer.capability == name)
         routes = [self.by_id[one.offer.route_id] for one in ranked]
         # What can take the inputs at all goes before what cannot.
-        routes.sort(key=lambda one: takes(one.ability, asked.inputs) is not None)
+        routes.sort(key=lambda one: not set(one.ability.inputs).issuperset(kinds))
         return [dict(one.offer) for one in routes[:OFFERED_MAX]]
 
     def manifest(self, name: str) -> dict[str, Json]:

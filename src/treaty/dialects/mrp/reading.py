@@ -45,8 +45,13 @@ def read_discover(envelope: Envelope) -> Discover:
         intent=intent,
         inputs=read_items(payload, "inputs"),
         constraints=read_constraints(payload),
-        proofs_required=_names(payload, "proofs_required"),
+        proofs_required=read_proofs(payload),
     )
+
+
+def read_proofs(payload: Object) -> tuple[str, ...]:
+    """The proofs a DISCOVER asks for. Raises ``WireError``."""
+    return _names(payload, "proofs_required")
 
 
 def read_negotiate(envelope: Envelope) -> Negotiate:

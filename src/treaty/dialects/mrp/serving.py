@@ -19,7 +19,7 @@ from treaty.dialects.mrp.answering import Answers, Members, Request
 from treaty.dialects.mrp.authority import Authority, Standing
 from treaty.dialects.mrp.choices import Profile
 from treaty.dialects.mrp.machine import PLACES
-from treaty.dialects.mrp.messages import Discover, Envelope, Execute, Item, Negotiate
+from treaty.dialects.mrp.messages import Envelope, Execute, Item, Negotiate
 from treaty.dialects.mrp.offering import Offering, Route
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import Signer
@@ -143,9 +143,8 @@ class MRP(Answers):
 
     def offer(self, request: Request, named: str | None, at_ms: int, entropy: bytes) -> bytes:
         """The answer to a DISCOVER; ``named`` is the capability the address names."""
-        assert isinstance(request.body, Discover)
-        payload: Members = {"offers": self.offering.offers(request.body, named)}
-        return codec.encode(self.reply(request, mrp.OFFER, payload, at_ms, entropy))
+        offers = self.offering.encoded(request.envelope.payload, named)
+        return self.reply_bytes(request, mrp.OFFER, b'{"offers":%s}' % offers, at_ms, entropy)
 
     # NEGOTIATE.
 
@@ -261,9 +260,7 @@ class MRP(Answers):
         return route
 
 
-def _payload(envelope: Envelope) -> Discover | Negotiate | Execute | None:
-    if envelope.msg_type == mrp.DISCOVER:
-        return codec.read_discover(envelope)
+def _payload(envelope: Envelope) -> Negotiate | Execute | None:
     if envelope.msg_type == mrp.NEGOTIATE:
         return codec.read_negotiate(envelope)
     return codec.read_execute(envelope) if envelope.msg_type == mrp.EXECUTE else None
