@@ -11,6 +11,8 @@ from treaty.dialects.actp import audit as actp_audit
 from treaty.dialects.actp.choices import TAG as ACTP_TAG
 from treaty.dialects.asp import audit as asp_audit
 from treaty.dialects.asp.choices import TAG as ASP_TAG
+from treaty.dialects.mrp import audit as mrp_audit
+from treaty.dialects.mrp.choices import TAG as MRP_TAG
 from treaty.errors import WireError, shown
 from treaty.identity.keys import PublicKey
 from treaty.wire import fields
@@ -19,6 +21,7 @@ from treaty.wire.canonical import Json
 AUDITS: Final[Mapping[str, Callable[[Json, Roots | None], Report]]] = {
     ASP_TAG: asp_audit.verify,
     ACTP_TAG: actp_audit.verify,
+    MRP_TAG: mrp_audit.verify,
 }
 """Who checks the deal files of a dialect."""
 

@@ -1,0 +1,297 @@
+"""A deal file of a routed deal verifies, and every way to bend it is found and named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.dialects.mrp.deals import (
+    MANIFESTS,
+    SELLER,
+    A,
+    B,
+    Exchange,
+    evidence,
+    seed_deal,
+    seed_lines,
+    seed_record,
+)
+from tests.dialects.mrp.made import payload
+from tests.dialects.mrp.mutants import VALUES, places
+from treaty import app
+from treaty.core.deal import Anchor, Roots, Verdict
+from treaty.dialects.mrp.audit import CLAIMS, verify
+from treaty.dialects.mrp.deal import Line, make_deal
+from treaty.dialects.mrp.evidence import EVIDENCE_CLAIMS
+from treaty.identity.keys import Ed25519Signer
+from treaty.wire.canonical import canonical
+
+DEAL = seed_deal()
+ROOTS = Roots(host=(Anchor("agent://a.example", SELLER.key.key_id, SELLER.key.text),))
+UNCHECKABLE = ("sources",)
+
+Deal = dict[str, Any]
+
+
+def verdicts(deal: Any, roots: Roots | None = None) -> dict[str, str]:
+    return {one.name: one.verdict.value for one in verify(deal, roots).claims}
+
+
+def test_the_seeds_deal_verifies_claim_by_claim() -> None:
+    report = verify(DEAL, ROOTS)
+
+    assert [one.name for one in report.claims] == [*CLAIMS[:-1], *EVIDENCE_CLAIMS, "complete"]
+    assert report.of(Verdict.FAILED) == ()
+    assert report.of(Verdict.NOT_CHECKABLE) == UNCHECKABLE
+    assert report.anchored
+    assert report.first_line == "verified, but not checkable: sources"
+    assert report.claim("attestations").detail == "attestation under the provider's signature"
+
+
+def test_without_roots_nobody_is_anchored() -> None:
+    assert not verify(DEAL).anchored
+    assert not verify(DEAL, Roots()).anchored
+    assert verify(DEAL).first_line == "self-consistent, identities not anchored"
+
+
+def test_the_front_door_knows_the_dialect() -> None:
+    read_again = json.loads(json.dumps(DEAL))
+
+    assert app.verify(read_again).ok
+    assert not app.verify(read_again, require=["sources"]).ok
+
+
+def test_a_decision_that_nobody_won_verifies_too() -> None:
+    talk = Exchange()
+    asked = talk.say("DISCOVER", payload("discover"), B)
+    talk.hear("OFFER", payload("offer_b"), B, in_reply_to=asked)
+    lines = seed_lines()
+    record = seed_record(lines)
+    lost = [one for one in record["considered"] if one["provider"] == B]
+    alone = {
+        **record,
+        "considered": lost,
+        "winner": None,
+        "why_won": [],
+        "status": "no_winner",
+        "evidence_msg_id": None,
+    }
+
+    report = verify(make_deal(alone, talk.lines))
+
+    assert report.ok, report
+    assert [one.name for one in report.claims] == list(CLAIMS)
+    assert report.claim("decision").detail == "nobody fits, for the reasons given"
+
+
+def _reparse(deal: Deal, index: int, change: Callable[[Deal], None]) -> None:
+    """Change a message and its bytes alike, as somebody who forges both."""
+    message = deal["messages"][index]
+    change(message)
+    deal["raw"][index] = canonical(message).decode()
+
+
+def _offer_of(deal: Deal, index: int) -> Deal:
+    return deal["messages"][index]["payload"]["offers"][0]
+
+
+def _reason_of(deal: Deal) -> Deal:
+    return deal["decision"]["considered"][1]["reasons"][1]
+
+
+def _swap_winner(deal: Deal) -> None:
+    record = deal["decision"]
+    record["winner"] = {**record["winner"], "provider": B, "route_id": "route-global-cheap"}
+    deal["session"]["provider"] = B
+
+
+# What is bent, the claim that fails.
+TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
+    "a member nobody knows": (lambda d: d.update(extra=1), "form"),
+    "another dialect's heading": (lambda d: d.update(treaty="deal/2"), "form"),
+    "a status of its own": (lambda d: d["session"].update(status="x"), "form"),
+    "a column cut": (lambda d: d["at"].pop(), "form"),
+    "a message that is none": (lambda d: d["raw"].__setitem__(1, "{}"), "form"),
+    "parsed otherwise": (lambda d: _offer_of(d, 1).update(confidence=0.9), "bytes"),
+    "a message taken out": (
+        lambda d: [d[name].pop(1) for name in ("raw", "messages", "sent", "at", "manifests")],
+        "order",
+    ),
+    "who said it turned round": (lambda d: d["sent"].__setitem__(7, True), "order"),
+    "work given to the loser": (
+        lambda d: d["decision"]["winner"].update(manifest_url=MANIFESTS[B]),
+        "order",
+    ),
+    "an answer to another question": (
+        lambda d: _reparse(d, 3, lambda m: m.update(in_reply_to="somebody-else")),
+        "order",
+    ),
+    "somebody else's question": (
+        lambda d: _reparse(d, 0, lambda m: m.update(sender={"id": "agent:other"})),
+        "order",
+    ),
+    "time turned back": (lambda d: d["at"].__setitem__(7, 1), "order"),
+    "an offer that nobody made": (
+        lambda d: d["decision"]["considered"][1]["offer"].update(confidence=0.5),
+        "offers",
+    ),
+    "an offer left out": (lambda d: d["decision"]["considered"].pop(), "offers"),
+    "another winner": (_swap_winner, "decision"),
+    "a reason less": (lambda d: d["decision"]["considered"][1]["reasons"].pop(), "decision"),
+    "another figure in a reason": (lambda d: _reason_of(d).update(got=1), "decision"),
+    "another verdict": (
+        lambda d: d["decision"]["considered"][1].update(verdict="outranked"),
+        "decision",
+    ),
+    "other constraints in the record": (
+        lambda d: d["decision"]["constraints"].update(max_cost=9),
+        "decision",
+    ),
+    "one provider asked otherwise": (
+        lambda d: _reparse(d, 2, lambda m: m["payload"]["constraints"].update(max_cost=9)),
+        "decision",
+    ),
+    "strict where it was not": (lambda d: d["decision"].update(strict_unknown=True), "decision"),
+    "a higher cap in the terms": (
+        lambda d: _reparse(d, 4, lambda m: m["payload"]["constraints"].update(max_cost=1)),
+        "terms",
+    ),
+    "a policy lost in the terms": (
+        lambda d: _reparse(d, 4, lambda m: m["payload"]["constraints"].update(policy=["no_pii"])),
+        "terms",
+    ),
+    "terms of another route": (
+        lambda d: _reparse(d, 4, lambda m: m["payload"].update(route_id="r")),
+        "terms",
+    ),
+    "work on another route": (
+        lambda d: _reparse(d, 6, lambda m: m["payload"].update(route_id="r")),
+        "execution",
+    ),
+    "work on other inputs": (
+        lambda d: _reparse(d, 6, lambda m: m["payload"].update(inputs=[])),
+        "execution",
+    ),
+    "work in another format": (
+        lambda d: _reparse(d, 6, lambda m: m["payload"].update(output_format="json")),
+        "execution",
+    ),
+    "work after the agreement": (
+        lambda d: d["at"].__setitem__(slice(6, 8), [2_000_000_000_000] * 2),
+        "execution",
+    ),
+    "an output added": (
+        lambda d: _reparse(
+            d, 7, lambda m: m["payload"]["outputs"].append({"type": "text", "value": "x"})
+        ),
+        "signature",
+    ),
+    "a citation elsewhere": (
+        lambda d: _reparse(
+            d, 7, lambda m: m["payload"]["provenance"].update(citations=["https://evil.test/"])
+        ),
+        "citations",
+    ),
+    "an attestation taken away": (
+        lambda d: _reparse(d, 7, lambda m: m["payload"].update(attestations=[])),
+        "attestations",
+    ),
+    "no output as asked": (
+        lambda d: _reparse(d, 7, lambda m: m["payload"].update(outputs=[])),
+        "format",
+    ),
+    "evidence that cannot be read": (
+        lambda d: _reparse(d, 7, lambda m: m["payload"].update(outputs=5)),
+        "format",
+    ),
+    "another key shown": (
+        lambda d: d["decision"].update(provider_keys=[Ed25519Signer(bytes(32)).key.jwk()]),
+        "signature",
+    ),
+    "other evidence named": (lambda d: d["decision"].update(evidence_msg_id="x"), "complete"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_what_is_bent_is_found(name: str) -> None:
+    change, claim = TAMPERED[name]
+    deal = deepcopy(DEAL)
+    change(deal)
+
+    assert verdicts(deal)[claim] == "failed", verify(deal)
+
+
+def test_done_without_evidence_is_not_complete() -> None:
+    lines = seed_lines()
+    record = seed_record(lines)
+
+    report = verify(make_deal(record, lines[:-1]))
+
+    assert report.of(Verdict.FAILED) == ("complete",)
+    assert report.claim("signature") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [({"price": 0.03}, "terms"), ({"status": "countered"}, "terms"), ({"price": "x"}, "terms")],
+)
+def test_work_on_terms_that_were_not_agreed_is_found(changes: dict, claim: str) -> None:
+    lines = seed_lines(negotiated=changes)
+
+    assert verdicts(make_deal(seed_record(lines), lines))[claim] == "failed"
+
+
+def test_what_nobody_signed_is_declared_and_not_checkable() -> None:
+    lines = seed_lines()
+    talk = Exchange()
+    talk.hear("EVIDENCE", evidence("job-1"), B, in_reply_to=json.loads(lines[6].raw)["msg_id"])
+    (unsigned,) = talk.lines
+    late = Line(raw=unsigned.raw, is_sent=False, manifest_url=MANIFESTS[A], at_ms=lines[-1].at_ms)
+    lines[-1] = late
+    record = seed_record(lines)
+
+    found = verdicts(make_deal(record, lines))
+
+    assert found["signature"] == found["attestations"] == "not checkable"
+    assert "failed" not in found.values()
+
+
+def test_a_file_without_keys_cannot_show_who_signed() -> None:
+    deal = seed_deal(provider_keys=[])
+
+    assert verdicts(deal)["signature"] == "not checkable"
+
+
+@pytest.mark.parametrize("deal", [None, [], {}, {"dialect": "mrp/0.1"}, {"session": 1}])
+def test_what_is_no_file_has_failed_its_form(deal: Any) -> None:
+    found = verdicts(deal)
+
+    assert found.pop("form") == "failed"
+    assert set(found.values()) == {"not checkable"}
+
+
+PLACES = [place for place in places(DEAL) if place[0] in ("decision", "session", "messages")]
+HEADS = [place for place in places(DEAL) if len(place) <= 2]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PLACES + HEADS * 4), st.sampled_from(VALUES), st.booleans())
+def test_whatever_is_in_a_file_it_is_reported(place, value, is_forged: bool) -> None:
+    deal = deepcopy(DEAL)
+    parent: Any = deal
+    for step in place[:-1]:
+        parent = parent[step]
+    parent[place[-1]] = deepcopy(value)
+    if is_forged and place[0] == "messages" and len(place) > 1:
+        deal["raw"][place[1]] = json.dumps(deal["messages"][place[1]])
+
+    report = verify(deal, ROOTS)
+
+    assert report.claims
+    assert report.dialect == "mrp/0.1"
