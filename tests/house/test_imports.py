@@ -68,6 +68,7 @@ OWNERS = {
     "httpx": {"treaty.http"},
     "httpcore": {"treaty.http"},
     "click": {"treaty.cli"},
+    "resiliparse": {"treaty.agent"},
     "rich": {"treaty.cli"},
 }
 

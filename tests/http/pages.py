@@ -38,8 +38,9 @@ class Pages:
 def page(body: bytes | str, status: int = 200, **headers: str) -> bytes:
     """A whole answer; underscores in header names become dashes."""
     raw = body.encode() if isinstance(body, str) else body
-    named = {"content-type": "text/html", "content-length": str(len(raw)), **headers}
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in named.items()]
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named = {"content-type": "text/html", "content-length": str(len(raw)), **named}
+    lines = [f"{name}: {value}" for name, value in named.items()]
     return "\r\n".join([f"HTTP/1.1 {status} X", *lines, "", ""]).encode("latin-1") + raw
 
 
