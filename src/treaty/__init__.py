@@ -4,6 +4,7 @@ The front door. It names the few things most programs need and loads each at fir
 that ``import treaty`` costs nothing and the rooms behind it stay independent:
 
 * ``treaty.Agent``: a buyer or a provider (room ``agent``, given its ports by ``app``).
+* ``treaty.capability``: the decorator that makes a function something others can ask for.
 * ``treaty.local_node``: a real node inside your program, to try things with.
 * ``treaty.verify``: check a deal file claim by claim; the answer is a ``treaty.Report``.
 * ``treaty.TreatyError``: the root of everything raised on purpose (``treaty.errors``).
@@ -20,9 +21,12 @@ from treaty.errors import TreatyError
 
 __version__ = "0.1.0"
 
-__all__ = ["Agent", "Report", "TreatyError", "__version__", "local_node", "verify"]
+__all__ = ["Agent", "Report", "TreatyError", "__version__", "capability", "local_node", "verify"]
 
-_LAZY: Final = dict.fromkeys(("Agent", "Report", "local_node", "verify"), "treaty.app")
+_LAZY: Final = {
+    **dict.fromkeys(("Agent", "Report", "local_node", "verify"), "treaty.app"),
+    "capability": "treaty.agent.capability",
+}
 
 
 def __getattr__(name: str) -> Any:

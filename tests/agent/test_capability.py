@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+import treaty
 from treaty.agent.capability import (
     Call,
     Capability,
@@ -190,3 +191,7 @@ def several(*things: str) -> str:
 def test_a_signature_that_cannot_be_read_is_misuse(function) -> None:
     with pytest.raises(MisuseError):
         capability()(function)
+
+
+def test_it_is_named_at_the_front_door() -> None:
+    assert treaty.capability is capability

@@ -190,6 +190,14 @@ def own_entries(
     return entries
 
 
+def with_built_in(given: tuple[Capability, ...]) -> tuple[Capability, ...]:
+    """The capability that is built in and those given; one given under its name replaces it."""
+    from treaty.agent.summarize import summarize
+
+    is_replaced = any(one.name == summarize.name for one in given)
+    return given if is_replaced else (summarize, *given)
+
+
 def load_capability(named: str) -> Capability:
     """The capability that ``module:name`` or ``file.py:name`` names. Raises ``MisuseError``.
 

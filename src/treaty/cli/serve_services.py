@@ -27,6 +27,12 @@ _OPTIONS: Final = (
         help="Offer this decorated function too, of a module or a FILE.py; may be repeated.",
     ),
     click.option(
+        "--no-summarize",
+        "bare",
+        is_flag=True,
+        help="Do not offer the capability that is built in, summarize.",
+    ),
+    click.option(
         "--allow-loopback",
         is_flag=True,
         help="Let what is fetched for others lead to this machine, to try.",
@@ -76,6 +82,7 @@ def service_options(function: Callable[..., None]) -> Callable[..., None]:
     def told(
         *,
         capabilities: tuple[str, ...],
+        bare: bool,
         allow_loopback: bool,
         mode: str,
         tokens: Path | None,
@@ -84,13 +91,14 @@ def service_options(function: Callable[..., None]) -> Callable[..., None]:
         entries: Path | None,
         **others: Any,
     ) -> None:
-        from treaty.app.services import ServicePlan, load_capability
+        from treaty.app.services import ServicePlan, load_capability, with_built_in
         from treaty.dialects.mrp.authority import Mode
 
         if mode == "bearer" and tokens is None:
             raise click.UsageError("--mrp-auth bearer needs --mrp-tokens FILE")
+        given = tuple(load_capability(one) for one in capabilities)
         plan = ServicePlan(
-            capabilities=tuple(load_capability(one) for one in capabilities),
+            capabilities=given if bare else with_built_in(given),
             allow_loopback=allow_loopback,
             mode=Mode(mode),
             tokens=tokens,
