@@ -16,6 +16,17 @@ def test_an_agent_reads_what_it_noted(town: Town) -> None:
     assert note["data"]["observation"] in text
 
 
+def test_statistics_come_from_the_agents_own_copies(town: Town) -> None:
+    figures = town.read("learn", "show", BETA, "--as", ALPHA)["statistics"]
+
+    assert (figures["negotiations"], figures["deals"], figures["kept"]) == (1, 1, "1.000000")
+    assert (figures["openingGap"], figures["acceptance"]) == ("0.142857", "-0.062500")
+    text = town.run("learn", "show", BETA, "--as", ALPHA).stdout
+    assert "14.3 % against list price" in text
+    # The other side knows Alpha too, without ever having noted anything.
+    assert town.read("learn", "show", ALPHA, "--as", BETA)["statistics"]["deals"] == 1
+
+
 def test_the_other_side_has_noted_nothing(town: Town) -> None:
     assert town.read("learn", "show", ALPHA, "--as", BETA)["observations"] == []
     assert "has noted nothing about" in town.run("learn", "show", ALPHA, "--as", BETA).stdout

@@ -290,3 +290,17 @@ def test_every_transcript_can_be_written_down(transcript):
     assert written["visibility"] == "private"
     assert written["data"]["observation"].endswith(".")
     assert (summarise([transcript]).response_ms or 0) >= 0
+
+
+def test_figures_are_told_as_they_were_computed():
+    known = Statistics(3, 2, d("0.142857"), None, d("2.000000"), 1_500, d("-0.0625"), d("1"))
+    assert known.to_json() == {
+        "negotiations": 3,
+        "deals": 2,
+        "openingGap": "0.142857",
+        "concession": None,
+        "rounds": "2.000000",
+        "responseMs": 1_500,
+        "acceptance": "-0.0625",
+        "kept": "1",
+    }

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from treaty.core import negotiation
 from treaty.core.learning import Statistics
 from treaty.core.negotiation import (
     STRATEGIES,
     Acceptance,
+    Aim,
     Bid,
     BuyerPolicy,
     Decision,
@@ -408,6 +410,21 @@ def test_who_paid_more_before_is_not_asked_for_less():
     learned = Statistics(negotiations=1, deals=1, acceptance=d("0.02"))
     assert seller(BETA, history).price == d("3.88")
     assert seller(BETA, history, learned).price == d("3.98")
+
+
+def test_a_strategy_is_shown_the_statistics(monkeypatch):
+    seen = []
+
+    def curious(view):
+        seen.append(view.statistics)
+        return Aim(view.opening)
+
+    monkeypatch.setattr(negotiation, "STRATEGIES", {"curious": curious})
+    learned = Statistics(negotiations=2, deals=1, acceptance=d("-0.0625"))
+    for known in (learned, None):
+        buyer(replace(ALPHA, strategy="curious"), LISTED, (), known)
+        seller(replace(BETA, strategy="curious"), (other("3.00"),), known)
+    assert seen == [learned, learned, None, None]
 
 
 def test_statistics_change_neither_the_opening_nor_the_last_bid():

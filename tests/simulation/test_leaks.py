@@ -17,8 +17,9 @@ import pytest
 from tests.agent.local import ALPHA, BETA, Town
 from tests.agent.scene import alpha_of, beta_of, beta_service, market, strike
 from tests.simulation.clock import later, simulated
-from treaty.agent import BuyerPolicy, Deal, SellerPolicy, Tier, learn
+from treaty.agent import BuyerPolicy, Deal, SellerPolicy, Tier, learn, statistics
 from treaty.agent.export import export_deal
+from treaty.core.learning import Observation, Statistics
 from treaty.engine.node import Node
 from treaty.errors import Refused
 from treaty.store.memory import MemoryStore
@@ -82,11 +83,28 @@ def check_unknown(secret: Decimal, *places: bytes) -> None:
             assert form not in place, f"{form!r} in {place[:80]!r}"
 
 
+def check_notes(note: Observation, own: bytes, *elsewhere: bytes) -> None:
+    """What one party has noted lies in its own store, and nowhere else."""
+    whole = canonical(note.to_json())
+    assert whole in own
+    for place in elsewhere:
+        for one in (whole, note.observation.encode(), note.subject.encode()):
+            assert one not in place, f"{one!r} in {place[:80]!r}"
+
+
+def check_figures(known: Statistics, *elsewhere: bytes) -> None:
+    """The statistics are nowhere: they are computed when they are asked for."""
+    figures = [one for one in (known.opening_gap, known.acceptance, known.concession) if one]
+    assert figures
+    for place in elsewhere:
+        assert not any(str(one).encode() in place for one in figures)
+
+
 @simulated
 async def check_deal(caplog: pytest.LogCaptureFixture) -> None:
     async with market(service=beta_service(policy=SELLER)) as (town, alpha, beta):
         deal = await strike(alpha, policy=BUYER)
-        await learn(alpha, deal)
+        learnt = [await learn(alpha, deal), await learn(beta, await beta.peruse(deal.id))]
         await later(1_000)
         files = [canonical(await export_deal(one, deal.id)) for one in (alpha, beta)]
         await alpha.copies.flush()
@@ -102,6 +120,12 @@ async def check_deal(caplog: pytest.LogCaptureFixture) -> None:
         )
 
         assert all(one in public for one in SPOKEN)
+        own = {ALPHA: stored_in(town.store_of(ALPHA)), BETA: stored_in(town.store_of(BETA))}
+        check_notes(learnt[0], own[ALPHA], own[BETA], public)
+        check_notes(learnt[1], own[BETA], own[ALPHA], public)
+        assert b"observationType" not in public
+        check_figures(await statistics(alpha, BETA), public, own[BETA])
+        check_figures(await statistics(beta, ALPHA), public, own[ALPHA])
         check_unknown(FLOOR, public, stored_in(town.store_of(ALPHA)))
         check_unknown(RESERVATION, public, stored_in(town.store_of(BETA)))
         # Not even its own copies hold a limit: they may be exported one day.
@@ -147,6 +171,12 @@ def test_the_search_would_find_a_leak() -> None:
             check_unknown(RESERVATION, b"some text " + hidden + b" more")
     with pytest.raises(AssertionError):
         check_unknown(RESERVATION, b'{"price":4.23}')
+    note = Observation("s", "Opens at list price.", BETA, (), Decimal("0.75"))
+    for told in (canonical(note.to_json()), b"it says: Opens at list price."):
+        with pytest.raises(AssertionError):
+            check_notes(note, canonical(note.to_json()), told)
+    with pytest.raises(AssertionError):
+        check_figures(Statistics(acceptance=Decimal("-0.0625")), b"it accepts at -0.0625")
 
 
 @simulated

@@ -13,6 +13,7 @@ from treaty.agent.deal import Deal
 from treaty.agent.moves import Accept, Answer, Counter, Reject
 from treaty.core.bids import History, Side
 from treaty.core.commitment import Commitment
+from treaty.core.learning import Statistics
 from treaty.core.negotiation import (
     DecisionKind,
     SellerPolicy,
@@ -31,6 +32,8 @@ Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
 Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
 Welcome = Callable[[Deal], bool | Awaitable[bool]]
 End = Callable[[Deal], Awaitable[None] | None]
+Learnt = Callable[[str], Awaitable[Statistics | None]]
+"""Counterparty -> what this agent's own transcripts say about it (B21)."""
 
 
 class Provider(Protocol):
@@ -71,6 +74,8 @@ class Service:
     policy: SellerPolicy | None = None
     shape: TermsShape | None = None
     rating: int | None = 5
+    learnt: Learnt | None = None
+    """Asked before each answer by the policy, such as ``partial(statistics, agent)``."""
     _negotiate: Negotiate | None = None
     _fulfil: Fulfil | None = None
     _welcome: Welcome | None = None
@@ -110,7 +115,15 @@ class Service:
             return self._negotiate(deal, proposal)
         if self.policy is None:
             return Accept()
-        return by_policy(deal, proposal, self.policy, self.shape or TermsShape())
+        if self.learnt is None:
+            return by_policy(deal, proposal, self.policy, self.shape or TermsShape())
+        return self._by_experience(deal, proposal, self.policy, self.learnt)
+
+    async def _by_experience(
+        self, deal: Deal, proposal: Proposal, policy: SellerPolicy, learnt: Learnt
+    ) -> Answer:
+        known = await learnt(deal.counterparty)
+        return by_policy(deal, proposal, policy, self.shape or TermsShape(), known)
 
     def fulfil(
         self, deal: Deal, commitment: Commitment
@@ -149,10 +162,16 @@ def bids(deal: Deal, shape: TermsShape, until: Proposal | None = None) -> Histor
     return tuple(found)
 
 
-def by_policy(deal: Deal, proposal: Proposal, policy: SellerPolicy, shape: TermsShape) -> Answer:
+def by_policy(
+    deal: Deal,
+    proposal: Proposal,
+    policy: SellerPolicy,
+    shape: TermsShape,
+    statistics: Statistics | None = None,
+) -> Answer:
     """Answer a proposal by a seller's policy from ``core.negotiation``."""
     try:
-        decision = seller(policy, bids(deal, shape, until=proposal))
+        decision = seller(policy, bids(deal, shape, until=proposal), statistics)
     except WireError as error:
         return Reject(error.detail, "schema_unsupported")
     if decision.kind is DecisionKind.ACCEPT:

@@ -12,6 +12,9 @@ import click
 from treaty.cli.options import agent_uri, as_option, json_option
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from treaty.core.learning import Statistics
     from treaty.wire.canonical import Json
 
 
@@ -25,21 +28,51 @@ def learn() -> None:
 @as_option(required=True)
 @json_option
 def show(counterparty: str, as_agent: str, as_json: bool) -> None:
-    """Show the observations about one counterparty, oldest first."""
+    """Show what AGENT knows of one counterparty: statistics, and observations, oldest first.
+
+    The statistics are computed from the agent's own verified copies of its last sessions.
+    """
+    from treaty.agent.learn import statistics_of
     from treaty.cli.nodes import own_copies, wait_for
-    from treaty.cli.terminal import say, show_json, show_table
+    from treaty.cli.terminal import heading, say, show_facts, show_json, show_table
+    from treaty.core.learning import Statistics
 
-    async def work() -> list[dict[str, Json]]:
+    async def work() -> tuple[list[dict[str, Json]], Statistics]:
         async with own_copies(as_agent) as copies:
-            return [] if copies is None else await copies.learnt(counterparty)
+            if copies is None:
+                return [], Statistics()
+            known = await statistics_of(copies, as_agent, counterparty)
+            return await copies.learnt(counterparty), known
 
-    found = wait_for(work(), "reading the agent's store")
+    found, known = wait_for(work(), "reading the agent's store")
     if as_json:
-        show_json({"agent": as_agent, "counterparty": counterparty, "observations": list(found)})
-    elif found:
+        whose: dict[str, Json] = {"agent": as_agent, "counterparty": counterparty}
+        show_json({**whose, "statistics": known.to_json(), "observations": list(found)})
+        return
+    if known.negotiations:
+        show_facts(_facts(known))
+    if found:
+        heading("observations")
         show_table(("subject", "observation", ">confidence"), [_row(one) for one in found])
     else:
         say(f"{as_agent} has noted nothing about {counterparty}")
+
+
+def _facts(known: Statistics) -> list[tuple[str, str]]:
+    wait = "" if known.response_ms is None else f"{known.response_ms} ms"
+    return [
+        ("negotiations", f"{known.negotiations}, of which {known.deals} ended in a deal"),
+        ("opens at", _share(known.opening_gap, "against list price")),
+        ("comes nearer", _share(known.concession, "of its first bid with each bid")),
+        ("bids", "" if known.rounds is None else f"{known.rounds.normalize():f}"),
+        ("answers in", wait),
+        ("agrees at", _share(known.acceptance, "against its first bid")),
+        ("keeps", _share(known.kept, "of its promises")),
+    ]
+
+
+def _share(value: Decimal | None, of_what: str) -> str:
+    return "" if value is None else f"{value * 100:.1f} % {of_what}"
 
 
 def _row(observation: dict[str, Json]) -> tuple[str, str, str]:

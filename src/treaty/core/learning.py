@@ -84,6 +84,18 @@ class Statistics:
     kept: Decimal | None = None
     """Share of promises kept, of those whose end is known."""
 
+    def to_json(self) -> dict[str, Json]:
+        """The figures for the agent's owner: shares as decimal text, times in milliseconds."""
+        figures = ("opening_gap", "concession", "rounds", "acceptance", "kept")
+        names = ("openingGap", "concession", "rounds", "acceptance", "kept")
+        said = {name: getattr(self, own) for name, own in zip(names, figures, strict=True)}
+        return {
+            "negotiations": self.negotiations,
+            "deals": self.deals,
+            "responseMs": self.response_ms,
+            **{name: None if value is None else f"{value:f}" for name, value in said.items()},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

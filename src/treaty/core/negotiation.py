@@ -19,7 +19,7 @@ arguments alone. Read next: ``policy`` for the knobs, ``bids`` for the words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, overload
@@ -92,6 +92,8 @@ class View:
     mine: Decimal | None
     """One's last bid for this quality."""
     theirs: Decimal | None
+    statistics: Statistics | None = None
+    """What one's own transcripts say about the other side (ASP B21); private, like the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +311,7 @@ def _decide(at: _Position, history: History, statistics: Statistics | None) -> D
     if said_last or len(mine) >= at.rounds_max or (offer is not None and offer.final):
         # Nothing is left but yes or no.
         return _answer(at, offer, mine[-1].price if said_last else at.view.limit)
-    aim = at.strategy(at.view)
+    aim = at.strategy(replace(at.view, statistics=statistics))
     if not aim.final:
         is_last = at.impatient or len(mine) + 1 == at.rounds_max
         aim = Aim(at.view.limit, True) if is_last else _firmer(at, aim, history, statistics)
