@@ -28,7 +28,8 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 def _below(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
-    if context.parent is None or not isinstance(command, click.Group):
+    group = isinstance(command, click.Group) and not command.invoke_without_command
+    if context.parent is None or not group:
         yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -83,6 +83,7 @@ def _catalogue() -> Mapping[str, Reason]:
         ("insufficient_trust_score", 403, False),
         ("unauthorized", 403, False),
         ("policy_violation", 403, False),
+        ("domain_unproven", 403, True),
         # Not known here. The same words for "forbidden", so that neither tells.
         ("unknown_session", 404, False),
         ("unknown_agent", 404, False),

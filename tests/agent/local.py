@@ -412,6 +412,11 @@ class LocalNode:
             body = _object(entry.body)
             yield InboxItem(entry.position, entry.kind, body, entry.raw)
 
+    async def inbox_page(self, after: int) -> tuple[tuple[InboxItem, ...], bool]:
+        entries = await self.town.at_home().desk.store.read(inbox_stream(self.uri), after, 50)
+        items = (InboxItem(one.position, one.kind, _object(one.body), one.raw) for one in entries)
+        return tuple(items), len(entries) == 50
+
     async def _stream(self, stream: str, session: str | None, after: int) -> AsyncIterator[Entry]:
         """Entries as they come; the stream breaks off when the node dies or a road is cut."""
         roads = self.town.roads

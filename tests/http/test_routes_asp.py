@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -25,9 +26,11 @@ from tests.simulation.clock import simulated
 from treaty.dialects.asp.choices import SIGNING_PREFIX
 from treaty.dialects.asp.discovery import compose_query
 from treaty.http import routes_asp
-from treaty.identity.cards import open_card, open_listing
+from treaty.identity.cards import key_hash, open_card, open_listing
 from treaty.identity.envelopes import open_envelope
 from treaty.identity.records import open_record
+from treaty.identity.revocations import make_revocation
+from treaty.wire.canonical import canonical
 from treaty.wire.digest import sha256_tag
 
 HOST = signer(NODE).key
@@ -303,3 +306,71 @@ async def test_who_is_kept_waiting_is_told_for_how_long() -> None:
         assert (answer.json()["retryAfterMs"], answer.headers["retry-after"]) == (2_000, "2")
         here.clock.now_ms += 2_000
         assert (await here.send(next_word)).status_code == 201
+
+
+@simulated
+async def test_a_token_is_given_to_whoever_holds_the_key_and_checked_for_nobody_else() -> None:
+    async with world() as here:
+        alpha = await here.agent(ALPHA)
+        path = f"/v1/asp/agents/{quote(ALPHA, safe='')}/proofs"
+        assert (await here.post(path, b"{}")).status_code == 401
+        proof = alpha.proof(path, method="POST")
+        given = await here.post(path, b"{}", DPoP=proof)
+        assert given.status_code == 201
+        told = given.json()
+        assert told["thumbprint"] == alpha.signer.key.key_id
+        assert told["url"] == f"https://acme.com/.well-known/treaty-challenge/{told['token']}"
+        body = json.dumps({"token": "no"}).encode()
+        wrong = await here.post(path, body, DPoP=alpha.proof(path, method="POST"))
+        assert (wrong.status_code, wrong.json()["code"]) == (403, "domain_unproven")
+
+        known = await here.http.get(path)
+        assert known.status_code == 200
+        assert known.json() == {
+            "agent": ALPHA,
+            "registered": True,
+            "keyId": alpha.signer.key.key_id,
+            "proven": False,
+            "revoked": [],
+        }
+
+
+@simulated
+async def test_a_key_is_revoked_once_and_then_heard_no_more() -> None:
+    async with world() as here:
+        second = signer("next")
+        alpha = await here.agent(ALPHA, nextKeyHash=key_hash(second.key))
+        path = f"/v1/asp/agents/{quote(ALPHA, safe='')}"
+        word = make_revocation(
+            second, uri=ALPHA, key_id=alpha.signer.key.key_id, since_ms=here.clock()
+        )
+        first = await here.post(f"{path}/revocations", canonical(word))
+        again = await here.post(f"{path}/revocations", canonical(word))
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json()["revoked"][0]["keyId"] == alpha.signer.key.key_id
+        card = await here.http.get(f"{path}/card")
+        assert (card.status_code, card.json()["code"]) == (401, "key_revoked")
+        inbox = await here.read(alpha, f"{path}/inbox")
+        assert inbox.json()["code"] == "unauthorized"
+
+
+@simulated
+async def test_an_inbox_is_a_page_for_who_asks_for_json() -> None:
+    async with world() as here:
+        alpha, beta = await here.agent(ALPHA), await here.agent(BETA)
+        chain = Chain(alpha, beta)
+        invitation = chain.invitation()
+        await here.post("/v1/asp/sessions", invitation)
+        path = f"/v1/asp/agents/{quote(BETA, safe='')}/inbox"
+        headers = {"DPoP": beta.proof(path), "accept": "application/json"}
+        page = (await here.http.get(path, headers=headers)).json()
+        (entry,) = page["entries"]
+        assert (entry["position"], entry["kind"]) == (1, "invitation")
+        assert (page["next"], page["more"]) == (1, False)
+        assert entry["notice"]["from"] == ALPHA
+        assert entry["notice"]["raw"].encode() == invitation
+        headers = {"DPoP": beta.proof(path), "accept": "application/json"}
+        rest = (await here.http.get(f"{path}?after=1", headers=headers)).json()
+        assert (rest["entries"], rest["next"], rest["more"]) == ([], 1, False)
+        stranger = {"DPoP": alpha.proof(path), "accept": "application/json"}
+        assert (await here.http.get(path, headers=stranger)).status_code == 403

@@ -28,6 +28,7 @@ from treaty.core.negotiation import (
     write_terms,
 )
 from treaty.dialects.asp.conversation import Proposal
+from treaty.dialects.asp.messages import Body, Escalate, Inform
 from treaty.errors import Refused, UnavailableError, WireError
 from treaty.wire.canonical import Json
 from treaty.wire.money import ASSETS, Money, money_from_json
@@ -36,6 +37,17 @@ PATIENCE_S: Final = 600.0
 COMMITS_MAX: Final = 2
 """How often it offers to be bound: once more, in case the first offer ran out of time."""
 PROVIDER_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """How far a buyer may go by itself; beyond, a person decides."""
+
+    authority: str
+    """Who decides. Name it in the invitation's ``terms.authorities`` to bind both."""
+    most: Decimal
+    """PRIVATE: the largest commitment it makes without asking."""
+    reason: str = "This purchase needs a decision."
 
 
 def _always(_deal: Deal) -> bool:
@@ -60,6 +72,7 @@ class Purchase:
     satisfied: Callable[[Deal], bool] = _always
     """Looks at the claimed result before closing; False leaves it to a dispute or the window."""
     valid_ms: int | None = 7_200_000
+    mandate: Mandate | None = None
 
 
 async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None = None) -> Deal:
@@ -141,6 +154,8 @@ async def _walk_away(deal: Deal, reason: str) -> NoReturn:
 async def _commit(deal: Deal, purchase: Purchase) -> None:
     agreed = deal.agreed()
     assert agreed is not None
+    if not await _is_approved(deal, agreed, purchase):
+        return
     if len(deal.conversation.commitments) >= COMMITS_MAX:
         await _walk_away(deal, "The commitment was not accepted.")
     body = commit_body(
@@ -161,6 +176,32 @@ async def _commit(deal: Deal, purchase: Purchase) -> None:
         # No money, or more than the trust levels allow: the provider need not wait.
         await deal.close(reason="cancelled", summary="The commitment could not be made.")
         raise
+
+
+async def _is_approved(deal: Deal, agreed: Proposal, purchase: Purchase) -> bool:
+    """Whether it may commit; where its mandate ends it calls the authority, once a proposal."""
+    mandate = purchase.mandate
+    if mandate is None or total(agreed.terms, purchase.shape) <= mandate.most:
+        return True
+    called = [
+        one.body
+        for one in deal.messages
+        if isinstance(one.body, Escalate) and one.body.reference_id == agreed.id
+    ]
+    if not called:
+        await deal.escalate(mandate.authority, mandate.reason, reference=agreed.id)
+        return False
+    name = called[-1].escalation_id
+    if not any(_resumes(one.body, name) for one in deal.messages):
+        await _walk_away(deal, "Nobody decided in time.")
+    return True
+
+
+def _resumes(body: Body, escalation: str) -> bool:
+    if not isinstance(body, Inform) or body.inform_type != "resolution":
+        return False
+    data = body.data
+    return data.get("escalationId") == escalation and data.get("decision") == "resume"
 
 
 def _total(agreed: Proposal, purchase: Purchase) -> Money:

@@ -7,7 +7,7 @@ party changed what is on the table first (its messages are in the copy then; dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from treaty.agent.line import Line, OvertakenError
 from treaty.core.commitment import Commitment
@@ -238,6 +238,72 @@ class Deal:
             "references": [commitment],
         }
         return await self.line.send(Performative.INFORM, body)
+
+    async def escalate(
+        self,
+        authority: str,
+        reason: str,
+        *,
+        reference: str | None = None,
+        options: Sequence[Json] = (),
+    ) -> Envelope:
+        """Call a person or a higher authority; the session pauses until it decides (B9)."""
+        body: dict[str, Json] = {
+            "escalationId": self.new_id("esc"),
+            "reason": reason,
+            "authority": authority,
+        }
+        if reference is not None:
+            body["referenceId"] = reference
+        if options:
+            body["options"] = list(options)
+        return await self.line.send(Performative.ESCALATE, body)
+
+    async def resolve(self, decision: str, note: str = "") -> Envelope:
+        """As the authority that was called: ``resume`` or ``abort`` (B11)."""
+        running = self.conversation.escalation
+        if running is None or running.authority != self.me:
+            raise Refused("nothing here waits for this agent's decision", "reference_unknown")
+        data: dict[str, Json] = {"escalationId": running.id, "decision": decision}
+        if note:
+            data["note"] = note
+        subject = f"Decision: {decision}"
+        body: dict[str, Json] = {"informType": "resolution", "subject": subject, "data": data}
+        return await self.line.send(Performative.INFORM, body)
+
+    async def delegate(
+        self,
+        target: str,
+        scope: str,
+        *,
+        expires_ms: int,
+        authority: str = "advisory",
+        limits: Mapping[str, Json] | None = None,
+        history: bool = True,
+    ) -> Envelope:
+        """Ask to bring in a third agent, until ``expires_ms`` by the clock (B14)."""
+        body: dict[str, Json] = {
+            "delegationId": self.new_id("del"),
+            "targetAgent": target,
+            "scope": scope,
+            "authority": authority,
+            "expiresAt": format_instant(expires_ms),
+            "history": history,
+            "protocol": "asp",
+        }
+        if limits:
+            body["limits"] = dict(limits)
+        return await self.line.send(Performative.DELEGATE, body)
+
+    async def admit(self, delegation: str, *, history: bool = True) -> Envelope:
+        """Say yes to a delegate of the other party (B14)."""
+        known = self.conversation.delegations[delegation]
+        body: dict[str, Json] = {
+            "referenceId": delegation,
+            "referenceHash": known.hash,
+            "history": history,
+        }
+        return await self.line.send(Performative.ACCEPT, body)
 
     async def close(
         self, *, rating: int | None = None, summary: str = "", reason: str = "completed"

@@ -22,7 +22,7 @@ from treaty.agent.copy import Known, VerifiedCopy
 from treaty.agent.ports import NodeClient
 from treaty.core.trust import Attestation, Outcome, Record, Roots, record_from_json
 from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines, unfounded
-from treaty.errors import Refused, UnavailableError, WireError
+from treaty.errors import Refused, SignatureError, UnavailableError, WireError
 from treaty.identity.cards import open_card
 from treaty.identity.keys import read_public_key
 from treaty.wire import fields
@@ -76,16 +76,35 @@ async def export_copy(
     ``WireError`` for a copy or a host that contradicts itself.
     """
     kept = await open_copy(copies, session)
-    extract = Extract()
+    extract, cards = Extract(), list[dict[str, Json]]()
     if client is not None:
         try:
             if await is_host(client, kept):
                 await catch_up(kept.copy, client, session)
                 extract = await take_extract(client, kept.copy)
+                cards = await _other_cards(client, kept)
         except UnavailableError:
             # What the own copy holds is enough for a file; its reader sees what is missing.
             extract = Extract()
-    return _lay_out(kept, extract, session, share)
+    return _lay_out(kept, extract, session, share, cards)
+
+
+async def _other_cards(client: NodeClient, kept: Kept) -> list[dict[str, Json]]:
+    """The listed cards of who came later: delegates and authorities that have spoken."""
+    cards = fields.items(kept.known, "cards")
+    known = {card.get("uri") for card in cards if isinstance(card, dict)}
+    found = []
+    for member in kept.copy.conversation.participants.values():
+        if member.uri in known or member.public_key is None:
+            continue
+        try:
+            card = await client.card(member.uri)
+        except (Refused, SignatureError):
+            continue
+        # One that was replaced since says nothing about the key that signs here.
+        if open_card(card).key == read_public_key(member.public_key):
+            found.append(card)
+    return found
 
 
 async def open_copy(copies: Copies, session: str) -> Kept:
@@ -196,11 +215,18 @@ def _extract(entries: Sequence[Mapping[str, Json]], head: Mapping[str, Json] | N
     return Extract(tuple(entries), head, records)
 
 
-def _lay_out(kept: Kept, extract: Extract, session: str, share: bool) -> dict[str, Json]:
+def _lay_out(
+    kept: Kept,
+    extract: Extract,
+    session: str,
+    share: bool,
+    others: Sequence[dict[str, Json]],
+) -> dict[str, Json]:
     host = kept.copy.known.host
     known = kept.known
     discovery = [str(one).encode() for one in fields.items(known, "discovery")]
     cards = [card for card in fields.items(known, "cards") if isinstance(card, dict)]
+    cards += others
     named: dict[str, Json] = {
         "uri": fields.agent(fields.obj(known, "host"), "uri"),
         "keyId": host.key_id,

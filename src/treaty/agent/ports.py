@@ -59,6 +59,9 @@ class NodeClient(Protocol):
     def inbox(self, after: int) -> AsyncIterator[InboxItem]:
         """The agent's own inbox behind a position as it comes; ends when the connection does."""
 
+    async def inbox_page(self, after: int) -> tuple[tuple[InboxItem, ...], bool]:
+        """What the agent's inbox holds behind a position now, and whether there is more."""
+
     async def statement(self) -> dict[str, Json]:
         """The agent's own accounts and movements."""
 

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,11 @@ DEADLINE_S: Final = 60.0
 """The whole demo, at the most."""
 STOP_S: Final = 5.0
 LINE_BYTES_MAX: Final = 1 << 20
+STORIES: Final = {
+    "deal": "treaty.cli.demo:play_deal",
+    "escalation": "treaty.cli.demo_escalation:play",
+}
+"""Name -> who plays it; a story's module is imported when it is asked for."""
 
 
 @click.command()
@@ -42,10 +48,19 @@ LINE_BYTES_MAX: Final = 1 << 20
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with alpha.toml and beta.toml, to play with other figures.",
 )
-def demo(out: Path, as_json: bool, examples: Path | None) -> None:
+@click.option(
+    "--story",
+    type=click.Choice(tuple(STORIES)),
+    default="deal",
+    show_default=True,
+    help="Which story: a plain deal, or one in which a person has to decide.",
+)
+def demo(out: Path, as_json: bool, examples: Path | None, story: str) -> None:
     """Watch two agents make a real deal through a real node, then verify it offline."""
     out.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_demo(out, as_json, examples or examples_folder()))
+    module, _, name = STORIES[story].partition(":")
+    play = getattr(import_module(module), name)
+    asyncio.run(play(out, as_json, examples or examples_folder()))
 
 
 def examples_folder() -> Path:
@@ -54,26 +69,27 @@ def examples_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "examples"
 
 
-async def _demo(out: Path, as_json: bool, examples: Path) -> None:
+async def play_deal(out: Path, as_json: bool, examples: Path) -> None:
+    """Run the plain story: one deal, and then a price over the quote channel."""
     from treaty.cli.demo_quotes import play
     from treaty.cli.demo_story import Story
 
     configs = [examples / f"{name}.toml" for name in ("alpha", "beta")]
-    alpha, beta = (_read_toml(path) for path in configs)
+    alpha, beta = (read_toml(path) for path in configs)
     with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
         story = Story(as_json=as_json, out=out)
         async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
-            node = await stack.enter_async_context(_node(Path(scratch)))
+            node = await stack.enter_async_context(running_node(Path(scratch)))
             url = str(node["url"])
             await story.prepare(url, Path(str(node["operatorKey"])), alpha, beta)
             provider = await stack.enter_async_context(
-                _party("provider", configs[1], url, out, Path(scratch))
+                party("provider", configs[1], url, out, Path(scratch))
             )
             await expect(provider, "ready")
             buyer = await stack.enter_async_context(
-                _party("buyer", configs[0], url, out, Path(scratch))
+                party("buyer", configs[0], url, out, Path(scratch))
             )
-            await story.play(_events(buyer), _events(provider))
+            await story.play(events(buyer), events(provider))
             await story.take_roots(url)
         quotes = await play(out, None, examples) if as_json else None
         story.finish(quotes)
@@ -81,13 +97,14 @@ async def _demo(out: Path, as_json: bool, examples: Path) -> None:
             await play(out, story.console, examples)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A party's file; its figures are exact."""
     with path.open("rb") as file:
         return tomllib.load(file, parse_float=Decimal)
 
 
 @asynccontextmanager
-async def _node(scratch: Path) -> AsyncIterator[Mapping[str, Any]]:
+async def running_node(scratch: Path) -> AsyncIterator[Mapping[str, Any]]:
     """A node process on a free port; gives the line it prints when it listens."""
     db = str(scratch / "node.db")
     command = ["-m", "treaty.cli", "serve", "--port", "0", "--db", db, "--json"]
@@ -96,10 +113,11 @@ async def _node(scratch: Path) -> AsyncIterator[Mapping[str, Any]]:
 
 
 @asynccontextmanager
-async def _party(
-    role: str, config: Path, url: str, out: Path, scratch: Path
+async def party(
+    role: str, config: Path, url: str, out: Path, scratch: Path, *more: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = ["-m", "treaty.cli.demo_parties", role, str(config), url, str(out)]
+    """One party of the deal, in a process and a home of its own."""
+    command = ["-m", "treaty.cli.demo_parties", role, str(config), url, str(out), *more]
     async with process(command, scratch / role) as running:
         yield running
 
@@ -133,7 +151,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+async def events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
     """The JSON lines a process prints, until it ends."""
     assert process.stdout is not None
     while line := await process.stdout.readline():
@@ -144,7 +162,7 @@ async def _events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str
 
 async def expect(running: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
     """Wait for one event, or say that the process ended without it."""
-    async for event in _events(running):
+    async for event in events(running):
         if event.get("event") == name:
             return event
         if event.get("event") == "failed":

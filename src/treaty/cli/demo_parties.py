@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from treaty import app
 from treaty.agent.agent import Agent
-from treaty.agent.buyer import Purchase, buy
+from treaty.agent.buyer import Mandate, Purchase, buy
 from treaty.agent.deal import Deal
 from treaty.agent.export import export_deal
 from treaty.agent.found import Found
@@ -28,7 +28,7 @@ from treaty.agent.provider import serve
 from treaty.agent.service import Service
 from treaty.core.commitment import Commitment
 from treaty.core.negotiation import BuyerPolicy, SellerPolicy, Tier, policy_from_toml
-from treaty.errors import MisuseError, TreatyError
+from treaty.errors import MisuseError, Refused, TreatyError
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import number_to_json
@@ -82,8 +82,13 @@ def tell_entry(agent: Agent, session: str, item: LogItem) -> None:
     tell("message", raw=item.raw.decode(), state=state, session=session)
 
 
-async def buyer(table: Mapping[str, Any], node: str, out: Path) -> None:
-    """Alpha: find, negotiate, pay, rate, learn, and write the deal file."""
+async def buyer(
+    table: Mapping[str, Any], node: str, out: Path, above: Mapping[str, Any] | None = None
+) -> None:
+    """Alpha: find, negotiate, pay, rate, learn, and write the deal file.
+
+    ``above`` is the file of whoever decides where its mandate ends.
+    """
     policy = policy_from_toml(table["strategy"], "buyer")
     assert isinstance(policy, BuyerPolicy)
     uri, subject = table["agent"]["uri"], table["deal"]["subject"]
@@ -100,12 +105,32 @@ async def buyer(table: Mapping[str, Any], node: str, out: Path) -> None:
         assert chosen.discovery is not None
         tell_discovery(*chosen.discovery)
         await tell_trust(alpha, "before", chosen.uri)
-        deal = await alpha.invite(chosen, subject=subject)
-        await buy(deal, purchase(table, policy, chosen))
+        authorities: list[Json] = [] if above is None else [{"uri": above["agent"]["uri"]}]
+        terms: dict[str, Json] = {"authorities": authorities} if authorities else {}
+        deal = await alpha.invite(chosen, subject=subject, terms=terms)
+        try:
+            await buy(deal, purchase(table, policy, chosen, above))
+        except Refused as refusal:
+            if above is None or not deal.conversation.consent:
+                raise
+            tell("ended", why=refusal.detail)
         await tell_end(alpha, deal, chosen, table, out)
 
 
-def purchase(table: Mapping[str, Any], policy: BuyerPolicy, chosen: Found) -> Purchase:
+def mandate(above: Mapping[str, Any] | None) -> Mandate | None:
+    """How far the buyer may go by itself."""
+    if above is None:
+        return None
+    stated = above["mandate"]
+    return Mandate(above["agent"]["uri"], Decimal(stated["most"]), stated["reason"])
+
+
+def purchase(
+    table: Mapping[str, Any],
+    policy: BuyerPolicy,
+    chosen: Found,
+    above: Mapping[str, Any] | None = None,
+) -> Purchase:
     """What the buyer's file asks for, opening at the chosen provider's list price."""
     listed = listed_price(dict(chosen.pricing))
     return Purchase(
@@ -117,6 +142,7 @@ def purchase(table: Mapping[str, Any], policy: BuyerPolicy, chosen: Found) -> Pu
         rating=table["rating"]["stars"],
         method="metric-query",
         provide=table["deal"]["provide"],
+        mandate=mandate(above),
     )
 
 
@@ -213,13 +239,18 @@ async def provider(table: Mapping[str, Any], node: str) -> None:
         await serve(beta, service)
 
 
-def main(role: str, config: str, node: str, out: str) -> None:
+def read_file(path: str) -> dict[str, Any]:
+    """A party's file; its figures are exact."""
+    with Path(path).open("rb") as file:
+        return tomllib.load(file, parse_float=Decimal)
+
+
+def main(role: str, config: str, node: str, out: str, above: str = "") -> None:
     """Run one party."""
-    with Path(config).open("rb") as file:
-        table = tomllib.load(file, parse_float=Decimal)
+    table = read_file(config)
     try:
         if role == "buyer":
-            asyncio.run(buyer(table, node, Path(out)))
+            asyncio.run(buyer(table, node, Path(out), read_file(above) if above else None))
         else:
             asyncio.run(provider(table, node))
     except TreatyError as error:
@@ -230,4 +261,4 @@ def main(role: str, config: str, node: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:6])

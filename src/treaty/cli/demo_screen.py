@@ -18,6 +18,7 @@ from treaty.dialects.asp.messages import (
     Close,
     Commit,
     Envelope,
+    Escalate,
     Inform,
     Propose,
 )
@@ -30,6 +31,7 @@ PHASES: Final = {
     "INTRODUCE": "both show the card whose key they sign with",
     "CONVERSE": "they negotiate",
     "AGREE": "a commitment binds both, the money is reserved",
+    "ESCALATE": "the session waits for a person",
     "EXECUTE": "the provider delivers and reports",
     "CLOSE": "both rate and close, the escrow is posted",
     "LEARN": "each remembers, privately",
@@ -59,6 +61,10 @@ def phase(body: Body, state: str) -> str:
         return {"INVITED": "INVITE", "EXECUTING": "AGREE"}.get(state, "CONVERSE")
     if isinstance(body, Propose):
         return "INVITE" if body.is_invitation else "CONVERSE"
+    if isinstance(body, Escalate) or (
+        isinstance(body, Inform) and body.inform_type == "resolution"
+    ):
+        return "ESCALATE"
     if isinstance(body, Inform):
         return "INTRODUCE" if body.inform_type == "identity" else "EXECUTE"
     if isinstance(body, Commit):
@@ -86,6 +92,8 @@ class Screen:
             self._trust(str(event["when"]), event["trust"])
         elif kind == "learn":
             self._learn(event["observation"])
+        elif kind == "decision":
+            self._decision(event["waiting"], event["decision"])
         elif kind == "provisioned":
             pids = ", ".join(str(pid) for pid in event["pids"])
             self._note(f"local processes {pids} run for this deal")
@@ -132,6 +140,10 @@ class Screen:
             self._escrow(data)
         elif record["fact"] == "timer":
             self._note(f"timer {data['name']} fired")
+
+    def _decision(self, waiting: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
+        self._note(f"a person finds it with `treaty inbox`: {clean(str(waiting['says']))}")
+        self._note(f"and signs `treaty inbox decide {waiting['id']} {decision['decision']}`")
 
     def _escrow(self, data: Mapping[str, Any]) -> None:
         payer, payee = short(data["payer"]), short(data["payee"])

@@ -62,13 +62,18 @@ class Story:
         self,
         buyer: AsyncIterator[dict[str, Any]],
         provider: AsyncIterator[dict[str, Any]],
+        *,
+        aborts: bool = False,
     ) -> None:
         """Show what the buyer verified until it ends, then the provider's clean-up."""
         async for event in buyer:
             self._take(event)
         if self._failure is not None or self._deal is None:
             raise click.ClickException(f"the buyer did not finish: {self._failure}")
+        # Who ended a session that bound nothing has nothing to release.
         async for event in provider:
+            if aborts:
+                break
             self._take(event)
             if event.get("event") in ("released", "failed"):
                 break

@@ -16,6 +16,7 @@ from treaty.engine.checks import Checks, NoFetcher
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import SessionDialect
+from treaty.engine.domains import Domains
 from treaty.engine.endorsements import Endorsements
 from treaty.engine.fetching import Fetcher
 from treaty.engine.follow_up import FollowUp
@@ -94,6 +95,9 @@ class Node:
                 on_identity=self.trust.note_identity,
                 stream=LOG,
             ),
+        )
+        self.domains = Domains(
+            self.registry, fetcher=fetcher or NoFetcher(), secret=entropy(32), clock=clock
         )
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
         self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)

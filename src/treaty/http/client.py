@@ -22,12 +22,13 @@ import httpx
 
 from treaty.engine.items import InboxItem, LogItem, Page
 from treaty.errors import MisuseError, TreatyError, UnavailableError, WireError, shown
-from treaty.http.media import EVENTS, MESSAGE
+from treaty.http.media import EVENTS, JSON, MESSAGE
 from treaty.http.remote import (
     ANSWER_BYTES_MAX,
     DEPTH_MAX,
     Answer,
     inbox_item,
+    inbox_page_of,
     log_item,
     page_of,
 )
@@ -65,6 +66,7 @@ class _Request:
     query: str = ""
     body: bytes | None = None
     proven: bool = False
+    accept: str = "*/*"
 
 
 class HttpNode:
@@ -176,6 +178,32 @@ class HttpNode:
                 if event.name != _NO_INBOX_EVENT:
                     yield _read(event, partial(inbox_item, event.name, event.id))
 
+    async def inbox_page(self, after: int) -> tuple[tuple[InboxItem, ...], bool]:
+        """What the agent's inbox holds behind a position now, and whether there is more."""
+        path = f"/v1/asp/agents/{_segment(self._agent)}/inbox"
+        request = _Request("GET", path, f"?after={after}", proven=True, accept=JSON)
+        answer = await self._ask(request)
+        try:
+            return inbox_page_of(answer.json())
+        except WireError as error:
+            raise answer.foreign() from error
+
+    async def revoke(self, agent: str, record: Mapping[str, Json]) -> dict[str, Json]:
+        """Hand in a revocation signed by the agent's next key."""
+        return await self._post(
+            f"/v1/asp/agents/{_segment(agent)}/revocations", canonical({**record})
+        )
+
+    async def proofs(self, agent: str) -> dict[str, Json]:
+        """What is known of a name: proven, contended, what is revoked."""
+        return await self._get(f"/v1/asp/agents/{_segment(agent)}/proofs")
+
+    async def prove(self, agent: str, token: str | None = None) -> dict[str, Json]:
+        """Ask for a token to prove the agent's domain with, or for the check of one."""
+        path = f"/v1/asp/agents/{_segment(agent)}/proofs"
+        body = canonical({} if token is None else {"token": token})
+        return (await self._ask(_Request("POST", path, body=body, proven=True))).json()
+
     async def statement(self, agent: str | None = None) -> dict[str, Json]:
         """The agent's own accounts and movements; another's for the operator."""
         path = f"/v1/ledger/accounts/{_segment(agent or self._agent)}"
@@ -250,7 +278,7 @@ class HttpNode:
             await patience.pause(answer.error(), answer.wait_s)
 
     async def _send(self, request: _Request, silence_s: float) -> httpx.Response:
-        headers = {}
+        headers = {"accept": request.accept}
         if request.body is not None:
             headers["content-type"] = MESSAGE
         if request.proven:

@@ -53,6 +53,17 @@ def page_json(entries: Sequence[Entry], after: int, *, more: bool) -> bytes:
     return b'{"entries":[%s],"next":%d,"more":%s}' % (items, last, b"true" if more else b"false")
 
 
+def inbox_json(entries: Sequence[Entry], after: int, *, more: bool) -> bytes:
+    """A page of an inbox; ``next`` is the cursor for the page behind it."""
+    last = entries[-1].position if entries else after
+    items = b",".join(
+        b'{"position":%d,"kind":%s,"notice":%s}'
+        % (entry.position, canonical(entry.kind), notice_json(entry))
+        for entry in entries
+    )
+    return b'{"entries":[%s],"next":%d,"more":%s}' % (items, last, b"true" if more else b"false")
+
+
 def text_json(raw: bytes) -> bytes:
     """Received JSON text as a JSON string."""
     return canonical(raw.decode())

@@ -27,6 +27,7 @@ from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
 
 ANSWER_BYTES_MAX: Final = 8 * 1_048_576
+INBOX_PAGE_MAX: Final = 200
 DEPTH_MAX: Final = 64
 """A message of 32 levels stands a few levels deep in an answer."""
 DETAIL_CHARS_MAX: Final = 1_000
@@ -136,6 +137,17 @@ def inbox_item(kind: str, position: str | None, value: Json) -> InboxItem:
         raise WireError(f"an inbox entry has a position, not {shown(position)}")
     body = {name: member for name, member in value.items() if name != "raw"}
     return InboxItem(int(position), kind, body, _raw(value) if "raw" in value else None)
+
+
+def inbox_page_of(answer: Mapping[str, Json]) -> tuple[tuple[InboxItem, ...], bool]:
+    """A page of an inbox, and whether there is more. Raises ``WireError``."""
+    found = []
+    for entry in fields.items(answer, "entries", most=INBOX_PAGE_MAX):
+        if not isinstance(entry, dict):
+            raise WireError("an inbox entry is an object")
+        position = str(fields.integer(entry, "position", least=1))
+        found.append(inbox_item(fields.text(entry, "kind"), position, entry.get("notice")))
+    return tuple(found), fields.flag(answer, "more")
 
 
 def _raw(value: Mapping[str, Json]) -> bytes:

@@ -6,16 +6,20 @@ from typing import Final
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from treaty.dialects.asp.discovery import page_to_json, read_need
+from treaty.engine.inbox import inbox_stream
 from treaty.engine.ports import Entry
 from treaty.errors import WireError, shown
 from treaty.http.answers import json, raw_json
 from treaty.http.asking import Ask, Routes
-from treaty.http.entries import page_json
+from treaty.http.entries import inbox_json, page_json
 from treaty.http.feeds import InboxFeed, SessionFeed, check_owner
-from treaty.http.media import MESSAGE
+from treaty.http.media import EVENTS, JSON, MESSAGE
 from treaty.http.streams import EventStream
+from treaty.identity.keys import PublicKey
+from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
 
 PAGE_DEFAULT: Final = 50
@@ -39,18 +43,62 @@ async def card(ask: Ask) -> Response:
     return json(await ask.node.registry.listed(ask.agent()))
 
 
+async def revoke(ask: Ask) -> Response:
+    """Take in a revocation: 201 with what is known of the agent then, 200 when it was known."""
+    told, new = await ask.node.registry.revoke(ask.agent(), await ask.body())
+    return json(told, 201 if new else 200)
+
+
+async def proofs(ask: Ask) -> Response:
+    """What is known of a name: proven or not, contended by whom, what is revoked."""
+    return json(await ask.node.registry.notice(ask.agent()))
+
+
+async def prove(ask: Ask) -> Response:
+    """Give a token for a proof of the agent's domain, or check the one that is named.
+
+    Whoever holds a key may ask, for the key need not be the registered one.
+    """
+    client = ask.scope.get("client")
+    ask.ticket.gate.admit_stranger(client[0] if client else None)
+    key, agent = await ask.reader(), ask.agent()
+    if not isinstance(key, PublicKey):
+        raise WireError("a domain is proven by the Ed25519 key of a card")
+    stated = read_json(await ask.body())
+    if not isinstance(stated, dict):
+        raise WireError("the body is an object, empty or with the token")
+    token = fields.text_or(stated, "token")
+    if token is None:
+        return json(ask.node.domains.challenge(agent, key).to_json(), 201)
+    return json(await ask.node.domains.prove(agent, key, token))
+
+
 async def trust(ask: Ask) -> Response:
     """An agent's score, by its components."""
     return json(ask.node.trust.view(ask.agent()))
 
 
-async def inbox(ask: Ask) -> EventStream:
-    """What somebody wants of an agent, streamed to that agent."""
+async def inbox(ask: Ask) -> ASGIApp:
+    """What somebody wants of an agent, for that agent: as a stream, or a page as JSON."""
     key = await ask.reader()
     agent = ask.agent()
     check_owner(ask.node, agent, key)
+    if _wants_page(ask.headers.get("accept", "")):
+        return await _inbox_page(ask, agent)
     feed = InboxFeed(ask.node, agent, key, ask.cursor())
     return _stream(ask, feed)
+
+
+def _wants_page(accepted: str) -> bool:
+    """An inbox is a stream, unless JSON is asked for and no stream."""
+    return JSON in accepted and EVENTS not in accepted
+
+
+async def _inbox_page(ask: Ask, agent: str) -> Response:
+    after = ask.number("after", default=0)
+    limit = min(ask.number("limit", default=PAGE_DEFAULT, least=1), PAGE_MAX)
+    entries = await ask.node.desk.store.read(inbox_stream(agent), after, limit + 1)
+    return raw_json(inbox_json(entries[:limit], after, more=len(entries) > limit))
 
 
 async def discover(ask: Ask) -> Response:
@@ -152,6 +200,8 @@ ROUTES: Final[Routes] = {
     "/v1/asp/agents/{agent}/card": {"GET": card, "HEAD": card},
     "/v1/asp/agents/{agent}/trust": {"GET": trust, "HEAD": trust},
     "/v1/asp/agents/{agent}/inbox": {"GET": inbox},
+    "/v1/asp/agents/{agent}/revocations": {"POST": revoke},
+    "/v1/asp/agents/{agent}/proofs": {"POST": prove, "GET": proofs, "HEAD": proofs},
     "/v1/asp/agents": {"POST": register},
     "/v1/asp/discover": {"POST": discover, "GET": look, "HEAD": look},
 }

@@ -1,0 +1,105 @@
+"""The demo's story of a decision: an agent reaches the end of its mandate and asks a person.
+
+Beside the processes of the deal there is one more home with one more key: the person's. What she
+sees and does are the commands ``treaty inbox`` and ``treaty inbox decide``, run as processes of
+their own. The session waits meanwhile, and her decision is a signed message in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from treaty.cli.demo import DEADLINE_S, events, expect, party, read_toml, running_node
+from treaty.cli.demo import process as started
+from treaty.cli.demo_story import Story
+from treaty.dialects.asp.codec import decode
+from treaty.dialects.asp.messages import Escalate
+
+PARTIES: Final = ("alpha", "beta", "finance")
+
+
+class Person:
+    """Somebody at a keyboard, with a home and a key of her own."""
+
+    def __init__(self, table: Mapping[str, Any], url: str, home: Path) -> None:
+        self._table = table
+        self._url = url
+        self._home = home
+        self.uri = str(table["agent"]["uri"])
+
+    async def run(self, *words: str) -> dict[str, Any]:
+        """One ``treaty`` command, and the JSON it prints."""
+        command = ["-m", "treaty.cli", *words, "--node", self._url, "--json"]
+        async with started(command, self._home) as running:
+            assert running.stdout is not None
+            out = await running.stdout.read()
+            code = await running.wait()
+        if code != 0:
+            raise click.ClickException(f"`treaty {' '.join(words)}` ended with {code}")
+        told = json.loads(out)
+        assert isinstance(told, dict)
+        return told
+
+    async def register(self) -> None:
+        """Make her key and her card."""
+        agent = self._table["agent"]
+        name, organisation = str(agent["name"]), str(agent["organization"])
+        await self.run("agent", "new", self.uri, "--name", name, "--organization", organisation)
+
+    async def decide(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Look what waits, and decide it."""
+        listed = await self.run("inbox", "--as", self.uri)
+        (waiting,) = (one for one in listed["waiting"] if one["kind"] == "decision")
+        said = self._table["decision"]
+        words = (waiting["id"], str(said["decision"]), "--note", str(said["note"]))
+        return waiting, await self.run("inbox", "decide", *words, "--as", self.uri)
+
+
+async def play(out: Path, as_json: bool, examples: Path) -> None:
+    """Run the story: the deal, and the decision in the middle of it."""
+    configs = {name: examples / f"{name}.toml" for name in PARTIES}
+    tables = {name: read_toml(path) for name, path in configs.items()}
+    with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
+        home = Path(scratch)
+        story = Story(as_json=as_json, out=out)
+        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
+            node = await stack.enter_async_context(running_node(home))
+            url = str(node["url"])
+            operator = Path(str(node["operatorKey"]))
+            await story.prepare(url, operator, tables["alpha"], tables["beta"])
+            person = Person(tables["finance"], url, home / "finance")
+            await person.register()
+            beta = party("provider", configs["beta"], url, out, home)
+            provider = await stack.enter_async_context(beta)
+            await expect(provider, "ready")
+            alpha = party("buyer", configs["alpha"], url, out, home, str(configs["finance"]))
+            buyer = await stack.enter_async_context(alpha)
+            told = with_person(events(buyer), person)
+            await story.play(told, events(provider), aborts=_aborts(tables["finance"]))
+            await story.take_roots(url)
+        story.finish()
+
+
+def _aborts(table: Mapping[str, Any]) -> bool:
+    return str(table["decision"]["decision"]) == "abort"
+
+
+async def with_person(
+    told: AsyncIterator[dict[str, Any]], person: Person
+) -> AsyncIterator[dict[str, Any]]:
+    """What the buyer tells; when it has called for her, the person decides."""
+    async for event in told:
+        yield event
+        if event.get("event") != "message" or not event.get("state"):
+            continue
+        if isinstance(decode(str(event["raw"]).encode()).body, Escalate):
+            waiting, decision = await person.decide()
+            yield {"event": "decision", "waiting": waiting, "decision": decision}

@@ -1,0 +1,157 @@
+"""``treaty inbox``: a person sees what waits and decides it, with her own key and real commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tests.cli.town import ALPHA, BETA, STRANGER, run, serving
+from treaty import app
+from treaty.agent import Service, serve
+from treaty.agent.deal import Deal
+
+PERSON = "agent://acme.com/people/finance"
+
+
+@dataclass
+class Office:
+    """A running node, a person with a key, and the homes of everybody."""
+
+    url: str
+    home: Path
+
+    def run(self, *words: str) -> Result:
+        env = {"TREATY_HOME": str(self.home / "person"), "TREATY_NODE": self.url}
+        return run(*words, env=env)
+
+    def read(self, *words: str) -> Any:
+        done = self.run(*words, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    home = tmp_path_factory.mktemp("office")
+    with serving(home / "node", "--db", str(home / "node.db")) as node:
+        here = Office(node["url"], home)
+        here.read("agent", "new", PERSON, "--name", "Finance")
+        yield here
+
+
+async def talk(office: Office, authorities: list[str]) -> tuple[str, str]:
+    """Alpha and Beta talk; Alpha calls the person. Gives session and escalation."""
+    agents = {
+        uri: app.Agent(uri, node=office.url, home=office.home / uri.rsplit("/", 1)[1])
+        for uri in (ALPHA, BETA)
+    }
+    async with agents[BETA] as beta, agents[ALPHA] as alpha:
+        serving_beta = asyncio.create_task(serve(beta, Service()))
+        try:
+            terms = {"authorities": [{"uri": one} for one in authorities]}
+            deal = await alpha.invite(BETA, subject="GPUs", terms=terms)
+            await deal.line.send(*observation())
+            await deal.escalate(PERSON, "More than I may spend.", options=["180 USD"])
+            running = deal.conversation.escalation
+            assert running is not None
+            return deal.id, running.id
+        finally:
+            serving_beta.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving_beta
+
+
+def observation() -> Any:
+    from treaty.dialects.asp.messages import Performative
+
+    return Performative.OBSERVE, {"subject": "price", "data": {}}
+
+
+async def seen_by_alpha(office: Office, session: str) -> Deal:
+    """The session as Alpha's own copy shows it, after catching up."""
+    async with app.Agent(ALPHA, node=office.url, home=office.home / "alpha") as alpha:
+        return await alpha.resume(session)
+
+
+def test_nothing_waits_at_first(office: Office) -> None:
+    assert office.read("inbox", "--as", PERSON) == {"agent": PERSON, "waiting": []}
+    assert "nothing waits" in office.run("inbox", "--as", PERSON).stdout
+
+
+@pytest.mark.parametrize(
+    ("authorities", "decision", "state"),
+    [
+        ([PERSON], "resume", "CONVERSING"),
+        ([PERSON], "abort", "CLOSED"),
+        # Named by one side alone, it speaks for that side: its abort is Alpha's CLOSE.
+        ([], "abort", "CONVERSING"),
+    ],
+)
+def test_what_a_person_decides_happens(
+    office: Office, authorities: list[str], decision: str, state: str
+) -> None:
+    session, escalation = asyncio.run(talk(office, authorities))
+    (waiting,) = office.read("inbox", "--as", PERSON)["waiting"]
+    assert waiting == {
+        "kind": "decision",
+        "session": session,
+        "from": ALPHA,
+        "waiting": True,
+        "state": "ESCALATED",
+        "until": waiting["until"],
+        "id": escalation,
+        "says": "More than I may spend.",
+        "options": ["180 USD"],
+    }
+    told = office.read(
+        "inbox", "decide", escalation, decision, "--note", "As discussed.", "--as", PERSON
+    )
+    assert (told["decision"], told["state"]) == (decision, state)
+
+    # It is the person's own signed message, which Alpha's copy has checked.
+    deal = asyncio.run(seen_by_alpha(office, session))
+    said = deal.messages[-1]
+    assert (said.sender, said.hash) == (PERSON, told["hash"])
+    assert said.content["data"]["note"] == "As discussed."
+    assert office.read("inbox", "--as", PERSON)["waiting"] == []
+    kept = office.read("inbox", "--as", PERSON, "--all")["waiting"]
+    assert [one["waiting"] for one in kept if one["session"] == session] == [False]
+
+    again = office.run("inbox", "decide", escalation, decision, "--as", PERSON)
+    assert again.exit_code == 1
+    assert "waits no longer" in again.stderr
+
+
+def test_a_person_reads_a_table_and_may_name_the_session(office: Office) -> None:
+    session, escalation = asyncio.run(talk(office, [PERSON]))
+    lines = office.run("inbox", "--as", PERSON).stdout
+    assert escalation in lines
+    assert "More than I may spend." in lines
+    done = office.run("inbox", "--as", PERSON, "decide", session, "resume")
+    assert done.exit_code == 0, done.output
+    assert f"session {session} is CONVERSING" in done.stdout
+
+
+def test_nobody_decides_what_waits_for_another(office: Office) -> None:
+    _, escalation = asyncio.run(talk(office, [PERSON]))
+    office.read("agent", "new", STRANGER, "--name", "Nobody")
+    done = office.run("inbox", "decide", escalation, "resume", "--as", STRANGER)
+    assert done.exit_code == 1
+    assert "ever waited" in done.stderr
+    office.read("inbox", "decide", escalation, "resume", "--as", PERSON)
+
+
+def test_whose_inbox_has_to_be_said(office: Office) -> None:
+    for words in (("inbox",), ("inbox", "decide", "esc_1", "resume")):
+        done = office.run(*words)
+        assert done.exit_code == 2
+        assert "--as" in done.stderr
+    assert office.run("inbox", "decide", "esc_1", "perhaps", "--as", PERSON).exit_code == 2
