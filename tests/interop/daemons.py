@@ -93,7 +93,7 @@ def treaty_serve(policy: Path, *options: str) -> Iterator[Daemon]:
     source = str(Path(__file__).parents[2] / "src")
     environment = {"PYTHONPATH": source, "TREATY_EVM_KEY": PROVIDER_SECRET}
     with (
-        _running(command, environment, "listening") as (process, line),
+        running(command, environment, "listening") as (process, line),
         _client(json.loads(line)["url"], process) as daemon,
     ):
         yield daemon
@@ -108,7 +108,7 @@ def actp_serve(agirails: Path, policy: Path) -> Iterator[Daemon]:
     command = [str(agirails / "bin" / "actp"), "serve", "--policy", str(policy), "--mock"]
     command += ["--host", "127.0.0.1", "--port", port]
     # It listens when its server says so, and not before.
-    started = _running(command, {"PYTHONUNBUFFERED": "1"}, "Uvicorn running on")
+    started = running(command, {"PYTHONUNBUFFERED": "1"}, "Uvicorn running on")
     with started as (process, _), _client(f"http://127.0.0.1:{port}", process) as daemon:
         yield daemon
 
@@ -122,7 +122,7 @@ def _client(url: str, process: subprocess.Popen[str]) -> Iterator[Daemon]:
 
 
 @contextmanager
-def _running(
+def running(
     command: list[str], environment: dict[str, str], until: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a process; yields it with the line that says ``until``, and reads away the rest."""

@@ -6,11 +6,12 @@ of it run to their end, in a home of their own. Nothing of it is imported here.
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.interop.environments import made
 
 REQUIREMENT: Final = "mrpd==0.1.1"
 COMMAND_TIMEOUT_S: Final = 90
+VALIDATOR: Final = Path(__file__).parent / "peer" / "validator.py"
 UP: Final = "Uvicorn running on"
 
 
@@ -63,6 +65,23 @@ class Mrpd:
         command = [str(self.python), "-m", "uvicorn", module, "--app-dir", str(folder), "--port"]
         with self._listening(command, home) as url:
             yield url
+
+    @contextmanager
+    def validator(self) -> Iterator[Callable[[bytes], bool]]:
+        """Its validator, in a process that stays; its command takes a second each time."""
+        command = [self.python, "-W", "ignore", VALIDATOR]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            into, out = process.stdin, process.stdout
+
+            def judge(document: bytes) -> bool:
+                into.write(base64.b64encode(document) + b"\n")
+                into.flush()
+                return bool(int(out.readline()))
+
+            yield judge
+            into.close()
 
     @contextmanager
     def _listening(self, command: Sequence[str], home: Path) -> Iterator[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +19,6 @@ from treaty.cli.validate import VALID, fixtures_folder
 from treaty.dialects.mrp.choices import Profile
 from treaty.dialects.mrp.validation import validate
 
-PEER = Path(__file__).parent / "peer" / "validator.py"
 Judge = Callable[[bytes], bool]
 pytestmark = pytest.mark.slow
 
@@ -29,18 +26,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def theirs(mrpd: Mrpd) -> Iterator[Judge]:
     """mrpd's validator, in a process that stays."""
-    command = [mrpd.python, "-W", "ignore", PEER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def judge(document: bytes) -> bool:
-            process.stdin.write(base64.b64encode(document) + b"\n")
-            process.stdin.flush()
-            return bool(int(process.stdout.readline()))
-
+    with mrpd.validator() as judge:
         yield judge
-        process.stdin.close()
 
 
 def ours(document: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What a provider says: canonical, addressed, signed where it binds, and silent about its faults."""
+"""What a provider says: canonical, addressed, signed where it binds, mute about its faults."""
 
 from __future__ import annotations
 
