@@ -246,3 +246,33 @@ def test_decisions_lie_where_they_are_told_to(buyer: Buyer, a: Stall, tmp_path: 
 
     assert buyer.json("decisions", "show", "--last", "--db", db)["winner"] == told["winner"]
     assert buyer.json("decisions", "list") == {"decisions": [], "count": 0}
+
+
+def test_an_address_stands_for_an_intent_and_its_options(buyer: Buyer, a: Stall) -> None:
+    address = (
+        "mrp://capability/summarize?intent=summarize%20pricing&budget=0.02&policy=no_pii"
+        "&data_residency=us&data_retention_days=0&max_latency_ms=400"
+    )
+
+    told = buyer.json("route", address, *of(a), "--policy", "no_training")
+
+    assert told["intent"] == "summarize pricing"
+    assert {"include_unmatched": True, **told["constraints"]} == {
+        "include_unmatched": True,
+        "max_cost": 0.02,
+        "max_latency_ms": 400,
+        "data_residency": "us",
+        "data_retention_days": 0,
+        "policy": ["no_training"],
+        "capability": "summarize",
+    }
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mrp://route/r", "mrp://x/y", "mrp://capability/a?budget=x", "mrp://capability/a?b=1"],
+)
+def test_an_address_that_is_none_of_a_capability_is_misuse(
+    buyer: Buyer, a: Stall, address: str
+) -> None:
+    assert buyer("route", address, *of(a)).exit_code == 2

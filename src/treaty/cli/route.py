@@ -221,6 +221,7 @@ def way_options(function: F) -> F:
 def route(intent: str, **told: Any) -> None:
     """Ask providers for offers, and say which wins and why the others do not.
 
+    INTENT says what is wanted, in words or as mrp://capability/NAME?intent=…&budget=….
     Nothing is carried out. The decision is kept and can be read again with treaty decisions.
     Exits with 1 when no offer is acceptable.
     """
@@ -262,6 +263,7 @@ def _order(intent: str, told: dict[str, Any]) -> Order:
     from treaty.agent.router import Order
     from treaty.dialects.mrp.buying import Wish
 
+    intent, told = _spelt_out(intent, told)
     if not intent.strip():
         raise click.UsageError("an empty intent asks for nothing")
     if not told["manifests"] and not told["registries"]:
@@ -292,6 +294,36 @@ def _order(intent: str, told: dict[str, Any]) -> Order:
         refetches=told.get("refetch", False),
         tells_losers=told["tell_losers"],
     )
+
+
+def _spelt_out(intent: str, told: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An intent that is an mrp:// address, as the options it stands for; given ones win."""
+    if not intent.startswith("mrp://"):
+        return intent, told
+    from treaty.dialects.mrp.addresses import CapabilityAddress, parse_address
+    from treaty.errors import WireError
+
+    try:
+        address = parse_address(intent)
+    except WireError as error:
+        raise click.UsageError(error.detail) from error
+    if not isinstance(address, CapabilityAddress):
+        raise click.UsageError("a route is offered anew each time; name a capability")
+    asked = dict(address.constraints)
+    stated = {
+        "capability": address.capability,
+        "max_cost": address.max_cost,
+        "output_format": address.output_format,
+        "max_latency_ms": asked.pop("max_latency_ms", None),
+        "residency": asked.pop("data_residency", None),
+        "retention_days": asked.pop("data_retention_days", None),
+        "policy": asked.pop("policy", ()),
+        "domains": asked.pop("allowed_domains", ()),
+    }
+    if asked:
+        raise click.UsageError(f"no such constraint: {min(asked)!r}")
+    given = {name: one for name, one in told.items() if one not in (None, ())}
+    return address.intent or address.capability, {**told, **stated, **given}
 
 
 def _plan(told: dict[str, Any], order: Order) -> RoutingPlan:
