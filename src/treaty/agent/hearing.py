@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Final
 
 from treaty.agent.route_ports import Providers
+from treaty.agent.speaking import Saying
 from treaty.dialects.mrp.answers import Failed, NoEnvelope, Said
 from treaty.dialects.mrp.choices import OFFER
 from treaty.dialects.mrp.codec import read_offers
@@ -45,6 +46,8 @@ class Source:
     """Its id in the registry that named it."""
     trust: Decimal | None = None
     """0 to 1, the registry's word."""
+    is_known: bool = False
+    """True when the user wrote its manifest down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ class Heard:
         self.messages.append(Line(raw=raw, is_sent=is_sent, manifest_url=url, at_ms=at_ms))
 
 
-Compose = Callable[[Source], bytes]
-"""The DISCOVER for one provider."""
+Compose = Callable[[Source, str | None], Saying]
+"""The DISCOVER for one provider, and the id it is called by where that is known."""
 
 
 async def look_up(providers: Providers, registry: str, capability: str | None) -> Named:
@@ -117,11 +120,24 @@ async def listen(
     *,
     window_ms: int,
     clock: Callable[[], int],
+    names_all: bool = False,
 ) -> list[Heard]:
-    """Ask them all, and close the window. One ``Heard`` a provider, in the order of asking."""
+    """Ask them all, and close the window. One ``Heard`` a provider, in the order of asking.
+
+    ``names_all`` looks up what those the user knows call themselves, to name them as receivers.
+    """
     heard = [Heard(source) for source in sources]
     asking = [
-        asyncio.create_task(_ask(providers, one, compose, window_ms=window_ms, clock=clock))
+        asyncio.create_task(
+            _ask(
+                providers,
+                one,
+                compose,
+                window_ms=window_ms,
+                clock=clock,
+                names_it=names_all and one.source.is_known,
+            )
+        )
         for one in heard
     ]
     if asking:
@@ -144,14 +160,15 @@ async def _ask(
     *,
     window_ms: int,
     clock: Callable[[], int],
+    names_it: bool,
 ) -> None:
     source = heard.source
     try:
         heard.manifest = await providers.manifest(source.manifest_url)
-        raw = compose(source)
-        heard.keep(raw, is_sent=True, at_ms=clock())
         url = heard.manifest.discover_url
-        answer, came = await providers.post(url, raw, timeout_ms=window_ms)
+        saying = compose(source, await providers.name_of(url) if names_it else None)
+        heard.keep(saying.kept, is_sent=True, at_ms=clock())
+        answer, came = await providers.post(url, saying.wire, timeout_ms=window_ms)
         if len(came) > OFFER_BYTES_MAX:
             raise WireError(f"its OFFER has {len(came)} bytes, at most {OFFER_BYTES_MAX} are read")
         if isinstance(answer, NoEnvelope):

@@ -28,6 +28,9 @@ class Providers(Protocol):
     async def job(self, url: str) -> tuple[Answer, bytes]:
         """Ask how a job stands."""
 
+    async def name_of(self, url: str) -> str | None:
+        """What the provider at the origin of a URL calls itself; None where it says nothing."""
+
     async def leave(self, url: str, raw: bytes) -> bool:
         """Leave a receipt at the origin of a URL; True when it was taken."""
 

@@ -21,11 +21,11 @@ from treaty.agent.choosing import Chosen, choose
 from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import PROVIDERS_MAX, Named, Source, listen, look_up
 from treaty.agent.route_ports import Providers
+from treaty.agent.speaking import Saying, Speaker
 from treaty.agent.telling import tell_losers
 from treaty.agent.working import Choice, Done, Worker
 from treaty.dialects.mrp.buying import Wish, discover_payload
-from treaty.dialects.mrp.choices import DISCOVER, NAME_CHARS_LEAST
-from treaty.dialects.mrp.codec import compose, encode
+from treaty.dialects.mrp.choices import DISCOVER
 from treaty.engine.desk import Draw
 from treaty.errors import MisuseError
 from treaty.identity.keys import Signer
@@ -33,8 +33,6 @@ from treaty.wire.ids import uuid7
 
 WINDOW_MS: Final = 2_000
 ENTROPY: Final = 16
-SENDER: Final = "agent:treaty/client"
-"""Who asks, where nobody says who: a name that all such buyers share, so that it tells nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +68,13 @@ class Router:
         *,
         clock: Callable[[], int],
         entropy: Draw,
-        sender: str = SENDER,
+        speaker: Speaker | None = None,
         signer: Callable[[], Signer] | None = None,
     ) -> None:
         self.decisions = decisions
+        self._speaker = speaker or Speaker(clock, entropy)
         self._signer = signer
         self._providers = providers
-        self._sender = sender
         self._clock = clock
         self._entropy = entropy
 
@@ -92,7 +90,7 @@ class Router:
         if chosen.offer is None or chosen.heard is None:
             await self._tell(order, decision_id, chosen)
             return Outcome(decision_id, None)
-        worker = Worker(self._providers, self.decisions, self._sender, self._clock, self._entropy)
+        worker = Worker(self._providers, self.decisions, self._speaker, self._clock, self._entropy)
         choice = Choice(decision_id, order.wish, chosen.heard, chosen.offer)
         done = await worker.work(
             choice, needs_agreement=order.needs_agreement, refetches=order.refetches
@@ -113,9 +111,10 @@ class Router:
         heard = await listen(
             self._providers,
             named.sources,
-            lambda source: self._discover(order.wish, source),
+            lambda source, name: self._discover(order.wish, source, name),
             window_ms=order.window_ms,
             clock=self._clock,
+            names_all=self._speaker.signs,
         )
         chosen = choose(order.wish, heard, is_strict=order.is_strict)
         passed = [message for one in heard for message in one.messages]
@@ -127,7 +126,7 @@ class Router:
 
     async def _named(self, order: Order) -> Named:
         """Everybody who is asked: those the user named, then those the registries name."""
-        sources = {url: Source(url) for url in order.manifests}
+        sources = {url: Source(url, is_known=True) for url in order.manifests}
         over: list[tuple[str, str]] = []
         for registry in order.registries:
             found = await look_up(self._providers, registry, order.wish.capability)
@@ -138,13 +137,10 @@ class Router:
             raise MisuseError(f"at most {PROVIDERS_MAX} providers are asked at once")
         return Named(tuple(sources.values())[:PROVIDERS_MAX], tuple(over))
 
-    def _discover(self, wish: Wish, source: Source) -> bytes:
-        document = compose(
+    def _discover(self, wish: Wish, source: Source, name: str | None) -> Saying:
+        return self._speaker.say(
             DISCOVER,
             discover_payload(wish),
-            sender=self._sender,
-            at_ms=self._clock(),
-            entropy=self._entropy(ENTROPY),
-            receiver=source.name if len(source.name) >= NAME_CHARS_LEAST else None,
+            receiver=name or source.name or None,
+            is_known=source.is_known,
         )
-        return encode(document)

@@ -21,6 +21,7 @@ from treaty.agent.checking import examine
 from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import Heard
 from treaty.agent.route_ports import Providers
+from treaty.agent.speaking import Saying, Speaker
 from treaty.core.deal import Claim, Verdict
 from treaty.dialects.mrp.answers import Answer, Failed, NoEnvelope, Said
 from treaty.dialects.mrp.buying import (
@@ -37,11 +38,9 @@ from treaty.dialects.mrp.choices import (
     EXECUTE,
     JOB_ACCEPTED,
     JOB_STATUS,
-    MSG_ID_CHARS_LEAST,
-    NAME_CHARS_LEAST,
     NEGOTIATE,
 )
-from treaty.dialects.mrp.codec import compose, encode, read_evidence
+from treaty.dialects.mrp.codec import read_evidence
 from treaty.dialects.mrp.deal import Line
 from treaty.dialects.mrp.evidence import Asked
 from treaty.dialects.mrp.keysets import read_keys
@@ -50,7 +49,7 @@ from treaty.dialects.mrp.messages import Envelope, Evidence, Offer
 from treaty.engine.desk import Draw
 from treaty.errors import TreatyError, UnavailableError, WireError, shown
 from treaty.identity.keys import PublicKey
-from treaty.wire.canonical import Json, read_json
+from treaty.wire.canonical import Json
 from treaty.wire.ids import uuid7
 
 NEGOTIATE_MS: Final = 20_000
@@ -99,7 +98,7 @@ class Worker:
 
     providers: Providers
     decisions: Decisions
-    sender: str
+    speaker: Speaker
     clock: Callable[[], int]
     entropy: Draw
     pause: Callable[[float], object] = field(default=asyncio.sleep)
@@ -150,17 +149,17 @@ class Worker:
         answered = choice.heard.reply
         for _ in range(ROUNDS_MAX):
             payload = negotiate_payload(choice.wish, offer.route_id, more)
-            raw = self._compose(NEGOTIATE, payload, answered)
-            terms, reply = await self._put(choice, manifest.negotiate_url, raw)
+            saying = self._say(choice, NEGOTIATE, payload, answered)
+            terms, reply = await self._put(choice, manifest.negotiate_url, saying)
             if terms.stand is not Stand.COUNTERED:
                 break
             more, answered = _taken(terms), reply
         await self.decisions.keep(choice.decision_id, {"negotiation": terms.to_json()})
         return terms, reply
 
-    async def _put(self, choice: Choice, url: str, raw: bytes) -> tuple[Terms, Envelope | None]:
+    async def _put(self, choice: Choice, url: str, saying: Saying) -> tuple[Terms, Envelope | None]:
         try:
-            answer = await self._exchange(choice, url, raw, NEGOTIATE_MS)
+            answer = await self._exchange(choice, url, saying, NEGOTIATE_MS)
         except TreatyError as error:
             return Terms(stand=Stand.REFUSED, detail=error.detail), None
         terms = read_terms(choice.wish, choice.offer.route_id, answer)
@@ -174,9 +173,9 @@ class Worker:
         job_id = uuid7(self.clock(), self.entropy(ENTROPY))
         payload = execute_payload(wish, offer.route_id, job_id, terms.agreement)
         agreed = reply if terms.stand is Stand.ACCEPTED else None
-        raw = self._compose(EXECUTE, payload, agreed or choice.heard.reply, job_id)
+        saying = self._say(choice, EXECUTE, payload, agreed or choice.heard.reply, job_id)
         asked = Asked(
-            msg_id=_msg_id(raw),
+            msg_id=saying.msg_id,
             route_id=offer.route_id,
             job_id=job_id,
             output_format=wish.output_format,
@@ -185,7 +184,7 @@ class Worker:
         )
         state: dict[str, Json] = {"status": "executing", "job_id": job_id}
         await self.decisions.keep(choice.decision_id, {**state, "negotiation": terms.to_json()})
-        answer = await self._exchange(choice, manifest.execute_url, raw, EXECUTE_MS)
+        answer = await self._exchange(choice, manifest.execute_url, saying, EXECUTE_MS)
         if isinstance(answer, Said) and answer.envelope.msg_type in (JOB_ACCEPTED, JOB_STATUS):
             answer = await self._follow(choice, manifest.execute_url, answer)
         return asked, answer
@@ -210,9 +209,9 @@ class Worker:
                 await pausing
         raise UnavailableError(f"no evidence after {POLLS_MAX} questions for it")
 
-    async def _exchange(self, choice: Choice, url: str, raw: bytes, timeout_ms: int) -> Answer:
-        await self._keep(choice, raw, is_sent=True)
-        answer, came = await self.providers.post(url, raw, timeout_ms=timeout_ms)
+    async def _exchange(self, choice: Choice, url: str, saying: Saying, timeout_ms: int) -> Answer:
+        await self._keep(choice, saying.kept, is_sent=True)
+        answer, came = await self.providers.post(url, saying.wire, timeout_ms=timeout_ms)
         if not isinstance(answer, NoEnvelope):
             await self._keep(choice, came, is_sent=False)
         return answer
@@ -264,26 +263,23 @@ class Worker:
         await self.decisions.keep(choice.decision_id, changes)
         return done
 
-    def _compose(
+    def _say(
         self,
+        choice: Choice,
         msg_type: str,
         payload: Mapping[str, Json],
         answered: Envelope | None,
         key: str | None = None,
-    ) -> bytes:
-        """A message to the chosen provider; what it answers is named only by a lawful id."""
-        msg_id, provider = (answered.msg_id, answered.sender) if answered else ("", "")
-        document = compose(
+    ) -> Saying:
+        """A message to the chosen provider, and what it answers."""
+        return self.speaker.say(
             msg_type,
             payload,
-            sender=self.sender,
-            at_ms=self.clock(),
-            entropy=self.entropy(ENTROPY),
-            receiver=provider if len(provider) >= NAME_CHARS_LEAST else None,
-            in_reply_to=msg_id if len(msg_id) >= MSG_ID_CHARS_LEAST else None,
-            idempotency_key=key,
+            receiver=None if answered is None else answered.sender,
+            in_reply_to=None if answered is None else answered.msg_id,
+            key=key,
+            is_known=choice.heard.source.is_known,
         )
-        return encode(document)
 
 
 def _stop(terms: Terms, *, needs_agreement: bool) -> str:
@@ -311,9 +307,3 @@ def _sum(claims: tuple[Claim, ...]) -> str:
 
 def _claim(claim: Claim) -> Json:
     return {"name": claim.name, "verdict": claim.verdict.value, "detail": claim.detail}
-
-
-def _msg_id(raw: bytes) -> str:
-    document = read_json(raw, size_max=len(raw), depth_max=64)
-    assert isinstance(document, dict)
-    return str(document["msg_id"])

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from treaty.agent.decisions import Decisions
 from treaty.agent.hearing import PROVIDERS_MAX
 from treaty.agent.router import Router
+from treaty.agent.speaking import Speaker
 from treaty.app.places import entropy, home, now_ms, signer_at
+from treaty.dialects.mrp.keysets import write_keys
 from treaty.errors import UnavailableError
 from treaty.http.guarded import GuardedClient
 from treaty.http.mrp_client import MrpClient
 from treaty.identity.keys import Ed25519Signer
 from treaty.store.sqlite import SqliteStore
+from treaty.wire.canonical import canonical
 from treaty.wire.hosts import read_url
 
 STORE: Final = "decisions.db"
@@ -39,11 +42,15 @@ class RoutingPlan:
     """Manifests and registries the user wrote down: their origins may be anywhere."""
     pages: tuple[str, ...] = ()
     """Pages the user wrote down; the same for what is fetched again of them."""
+    key: Path | None = None
+    """Key file to sign with, made if missing; its key set for providers lies beside it."""
+    token: str | None = field(default=None, repr=False)
 
 
 @asynccontextmanager
 async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
     """A router with its store. Raises ``UnavailableError``."""
+    signer = None if plan.key is None else _signing(plan.key)
     store = await _opened(plan.db)
     # As many at once as are asked at once: a slow provider must not hold another one's place.
     providers = GuardedClient(
@@ -55,7 +62,10 @@ async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
     try:
         decisions = Decisions(store, clock=now_ms, entropy=entropy)
         client = MrpClient(providers, pages)
-        yield Router(client, decisions, clock=now_ms, entropy=entropy, signer=_signer)
+        speaker = Speaker(now_ms, entropy, plan.token, signer)
+        yield Router(
+            client, decisions, clock=now_ms, entropy=entropy, speaker=speaker, signer=_signer
+        )
     finally:
         await providers.close()
         await pages.close()
@@ -76,6 +86,15 @@ async def open_decisions(db: Path | None) -> AsyncIterator[Decisions | None]:
         yield Decisions(store, clock=now_ms, entropy=entropy)
     finally:
         await store.close()
+
+
+def _signing(path: Path) -> Ed25519Signer:
+    """The key to sign with; what a provider needs to know it by is written beside it."""
+    signer = signer_at(path, create=True)
+    shown = path.with_name(f"{path.name}.jwks")
+    if not shown.exists():
+        shown.write_bytes(canonical(write_keys([signer.key])) + b"\n")
+    return signer
 
 
 def _signer() -> Ed25519Signer:

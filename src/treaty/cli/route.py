@@ -200,6 +200,19 @@ def way_options(function: F) -> F:
             help="Let providers and registries name addresses of this machine.",
         ),
         click.option(
+            "--key",
+            type=FILE,
+            metavar="FILE",
+            help="Sign with this key, made if missing; FILE.jwks is for the providers.",
+        ),
+        click.option(
+            "--token",
+            envvar="TREATY_MRP_TOKEN",
+            show_envvar=True,
+            metavar="TOKEN",
+            help="Bearer token, for providers whose --manifest you give.",
+        ),
+        click.option(
             "--tell-losers", is_flag=True, help="Tell providers that ask for it why they lost."
         ),
         click.option(
@@ -335,4 +348,6 @@ def _plan(told: dict[str, Any], order: Order) -> RoutingPlan:
         allows_loopback=told["allow_loopback"],
         providers=(*order.manifests, *order.registries),
         pages=pages,
+        key=told["key"],
+        token=told["token"],
     )

@@ -29,7 +29,13 @@ from treaty.dialects.mrp.choices import (
 )
 from treaty.dialects.mrp.entries import REGISTRY_BYTES_MAX, Listing, read_entries
 from treaty.dialects.mrp.keysets import KEYS_BYTES_MAX, KEYS_PATH
-from treaty.dialects.mrp.manifest import Manifest, read_manifest, resolve
+from treaty.dialects.mrp.manifest import (
+    WELL_KNOWN_PATH,
+    Manifest,
+    read_manifest,
+    read_well_known,
+    resolve,
+)
 from treaty.dialects.mrp.rejections import PATH as RECEIPTS_PATH
 from treaty.engine.fetching import Fetched, Fetcher
 from treaty.errors import Refused, TreatyError, UnavailableError, WireError
@@ -91,6 +97,15 @@ class MrpClient:
             redirects_max=0,
         )
         return read_answer(answer.status, answer.body), answer.body
+
+    async def name_of(self, url: str) -> str | None:
+        """What the provider at the origin of a URL calls itself; None where it says nothing."""
+        place = f"{read_url(url).origin}{WELL_KNOWN_PATH}"
+        try:
+            answer = await self._get(place, "application/json", MANIFEST_BYTES_MAX)
+            return read_well_known(answer.body, answer.url).provider
+        except (UnavailableError, Refused, WireError):
+            return None
 
     async def leave(self, url: str, raw: bytes) -> bool:
         """Leave a receipt at the origin of a URL; True when it was taken. Raises as ``post``."""
