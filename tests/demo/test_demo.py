@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.demo.conftest import run_demo
 from treaty import app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -16,25 +15,6 @@ SEED = [
     "QUERY", "INFORM", "PROPOSE", "ACCEPT", "INFORM", "INFORM", "PROPOSE", "COUNTER",
     "PROPOSE", "ACCEPT", "COMMIT", "ACCEPT", "INFORM", "INFORM", "CLOSE", "CLOSE",
 ]  # fmt: skip
-
-
-def run_demo(out, *options):
-    return subprocess.run(
-        [sys.executable, "-m", "treaty.cli", "demo", "--out", str(out), *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "NO_COLOR": "1"},
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo")
-    done = run_demo(out, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), out
 
 
 def messages(document):
@@ -132,11 +112,8 @@ def test_a_buyer_without_money_makes_the_demo_fail(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_screen_shows_phases_money_and_trust(tmp_path):
-    done = run_demo(tmp_path)
-
-    assert done.returncode == 0, done.stderr
+def test_the_screen_shows_phases_money_and_trust(screen):
     for phase in ("DISCOVER", "INVITE", "INTRODUCE", "CONVERSE", "AGREE", "EXECUTE", "CLOSE"):
-        assert f"\n{phase}" in done.stdout
+        assert f"\n{phase}" in screen
     for shown in ("$3.50", "$4.00", "$3.75", "99.95", "$180.00", "49 -> 60.8", "level 1 -> 2"):
-        assert shown in done.stdout
+        assert shown in screen

@@ -4,20 +4,17 @@ import json
 
 import pytest
 
-from tests.demo.test_demo import run_demo
 from treaty import app
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo")
-    done = run_demo(out, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["quotes"], out
+@pytest.fixture
+def quoted(played):
+    document, out = played
+    return document["quotes"], out
 
 
-def test_quote_counter_countered_counter_and_signed_acceptance(played):
-    quotes, _ = played
+def test_quote_counter_countered_counter_and_signed_acceptance(quoted):
+    quotes, _ = quoted
     said = [(one["kind"], one["amount"]) for one in quotes["outcome"]["messages"]]
 
     assert said == [
@@ -28,8 +25,8 @@ def test_quote_counter_countered_counter_and_signed_acceptance(played):
     assert quotes["outcome"]["intended"]["newAmount"] == "750000"
 
 
-def test_its_deal_file_verifies_and_a_changed_digit_does_not(played):
-    quotes, out = played
+def test_its_deal_file_verifies_and_a_changed_digit_does_not(quoted):
+    quotes, out = quoted
     (path,) = out.glob("deal-actp-*.json")
     deal = json.loads(path.read_text())
 
@@ -39,19 +36,16 @@ def test_its_deal_file_verifies_and_a_changed_digit_does_not(played):
     assert not app.verify(deal).ok
 
 
-def test_no_private_limit_is_in_what_it_wrote(played):
-    quotes, out = played
+def test_no_private_limit_is_in_what_it_wrote(quoted):
+    quotes, out = quoted
     (path,) = out.glob("deal-actp-*.json")
 
     for text in (json.dumps(quotes), path.read_text()):
         assert not any(secret in text for secret in ("950000", "5000000", "650000"))
 
 
-def test_the_screen_shows_each_message_with_its_price(tmp_path):
-    done = run_demo(tmp_path)
-
-    assert done.returncode == 0, done.stderr
-    _, _, second = done.stdout.partition("\nQUOTE")
+def test_the_screen_shows_each_message_with_its_price(screen):
+    _, _, second = screen.partition("\nQUOTE")
     prices = ("1.00 USDC", "0.825 USDC", "0.85 USDC", "0.75 USDC")
     for shown in (*prices, "the provider counters the counter", "the provider accepts"):
         assert shown in second

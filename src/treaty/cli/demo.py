@@ -3,7 +3,8 @@
 A node (``treaty serve``), the provider Beta and the buyer Alpha are started as processes of
 their own and speak HTTP on loopback; this process only starts them, signs what an operator
 signs (Alpha's funds, Beta's attestation), shows what Alpha verified, and checks the deal file.
-Then a price is agreed over the quote channel, by two more processes (``demo_quotes``).
+Then a price is agreed over the quote channel, by two more processes (``demo_quotes``), and a wish
+is routed to the better of two providers, by three more (``demo_routes``).
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ STORIES: Final = {
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("treaty-demo"),
     show_default=True,
-    help="Folder for the deal file and its roots.",
+    help="Folder for the deal files and the roots.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.option(
     "--examples",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with alpha.toml and beta.toml, to play with other figures.",
+    help="Folder with other figures: alpha.toml, beta.toml, routing.toml and the rest.",
 )
 @click.option(
     "--story",
@@ -70,8 +71,8 @@ def examples_folder() -> Path:
 
 
 async def play_deal(out: Path, as_json: bool, examples: Path) -> None:
-    """Run the plain story: one deal, and then a price over the quote channel."""
-    from treaty.cli.demo_quotes import play
+    """Run the plain story: one deal, then a price over the quote channel, then a routed wish."""
+    from treaty.cli import demo_quotes, demo_routes
     from treaty.cli.demo_story import Story
 
     configs = [examples / f"{name}.toml" for name in ("alpha", "beta")]
@@ -91,9 +92,12 @@ async def play_deal(out: Path, as_json: bool, examples: Path) -> None:
             )
             await story.play(events(buyer), events(provider))
             await story.take_roots(url)
-        quotes = await play(out, None, examples) if as_json else None
-        story.finish(quotes)
-        if not as_json:
+        parts = {"quotes": demo_quotes.play, "routes": demo_routes.play}
+        if as_json:
+            story.finish({name: await play(out, None, examples) for name, play in parts.items()})
+            return
+        story.finish()
+        for play in parts.values():
             await play(out, story.console, examples)
 
 

@@ -93,26 +93,26 @@ class Story:
         path = self._out / "roots.json"
         path.write_text(json.dumps(roots, indent=1), encoding="utf-8")
 
-    def finish(self, quotes: Mapping[str, Json] | None = None) -> None:
-        """Verify the deal file offline; ``quotes`` tells programs of the demo's second part."""
+    def finish(self, parts: Mapping[str, Mapping[str, Json]] | None = None) -> None:
+        """Verify the deal file offline; ``parts`` tells programs of the demo's other parts."""
         assert self._deal is not None
         deal = json.loads(self._deal.read_bytes())
         roots = json.loads((self._out / "roots.json").read_bytes())
         report = app.verify(deal, roots)
         if self._as_json:
-            click.echo(json.dumps(self._document(report, quotes), indent=1))
+            click.echo(json.dumps(self._document(report, parts or {}), indent=1))
         else:
             self._show(report)
         if not report.ok:
             raise SystemExit(1)
 
-    def _document(self, report: Report, quotes: Mapping[str, Json] | None) -> dict[str, Json]:
+    def _document(self, report: Report, parts: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
         return {
             "deal": str(self._deal),
             "roots": str(self._out / "roots.json"),
             "events": list(self._events),
             "verification": report.to_json(),
-            "quotes": None if quotes is None else dict(quotes),
+            **{name: dict(part) for name, part in parts.items()},
         }
 
     def _show(self, report: Report) -> None:
