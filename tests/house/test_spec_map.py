@@ -18,6 +18,7 @@ from tests.house.reading import DOCS, PACKAGE, ROOT, SRC, TESTS, report, table_r
 
 ASP = DOCS / "spec" / "asp.md"
 ACTP = DOCS / "spec" / "actp.md"
+MRP = DOCS / "spec" / "mrp.md"
 DECISIONS = {
     ASP: [f"B{number}" for number in range(1, 24)],
     ACTP: [
@@ -27,9 +28,17 @@ DECISIONS = {
         *(f"W{number}" for number in range(1, 22)),
         *(f"A{number}" for number in (*range(1, 21), *range(35, 39))),
     ],
+    MRP: [
+        *(f"N{number}" for number in range(1, 35)),
+        # What the peer's client and server need, the checks with it, and its defects.
+        *(f"C{number}" for number in range(1, 14)),
+        *(f"M{number}" for number in range(1, 15)),
+        *(f"K{number}" for number in range(1, 17)),
+        *(f"D{number}" for number in range(1, 18)),
+    ],
 }
 """What each page must have a row for."""
-DECISION = re.compile(r"B\d+|9\.\d+|4\.4\.\d+|[WA]\d+")
+DECISION = re.compile(r"9\.\d+|4\.4\.\d+|[ABCDKMNW]\d+")
 
 
 def rows_of(page: Path) -> list[tuple[int, list[str]]]:
