@@ -141,6 +141,14 @@ def _open_units(standing: Standing, asset: str, rates: Rates) -> int:
     return min(own, _units(PROVISIONAL_OPEN_USD, asset, rates)) if standing.provisional else own
 
 
+def provisional_units(asset: str = "USD", rates: Rates = USD_ONLY) -> int:
+    """Return what provisional agents of one organisation may have open together, in ``asset``.
+
+    Raises ``Refused`` (``currency_unsupported``) for an asset without a rate.
+    """
+    return _units(PROVISIONAL_OPEN_USD, asset, rates)
+
+
 def _units(dollars: int, asset: str, rates: Rates) -> int:
     rate = rates.get(asset)
     if rate is None:

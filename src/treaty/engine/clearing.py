@@ -25,6 +25,7 @@ from treaty.core.movement import (
     movement_to_json,
 )
 from treaty.engine.desk import Desk, Kind, Transaction
+from treaty.engine.exposures import Exposures, IsNewcomer, exposure_stream
 from treaty.engine.ports import Entry
 from treaty.errors import Refused, shown
 from treaty.identity.keys import PublicKey
@@ -89,10 +90,13 @@ def movement_of(entry: Entry) -> Movement:
 class Clearing:
     """The escrow ledger of one node."""
 
-    def __init__(self, desk: Desk, operator: PublicKey, ceilings: CeilingsOf) -> None:
+    def __init__(
+        self, desk: Desk, operator: PublicKey, ceilings: CeilingsOf, is_newcomer: IsNewcomer
+    ) -> None:
         self._desk = desk
         self._operator = operator
         self._ceilings = ceilings
+        self._exposures = Exposures(desk, is_newcomer)
         desk.register(STREAM, Kind(_empty, _fold))
 
     def execute(
@@ -106,9 +110,15 @@ class Clearing:
         escrow = order.escrow
         payer = AccountId(escrow.payer, escrow.money.asset)
         payee = AccountId(escrow.payee, escrow.money.asset)
-        book = self._book(transaction, payer, payee)
+        # All at once, so that the decision is not begun again for each.
+        sides = (payer, payee)
+        transaction.need(*map(account_stream, sides), *map(exposure_stream, sides))
+        book = self._book(transaction, *sides)
         reservation = reservation_of(session, order)
         if order.kind is OrderKind.RESERVE:
+            ceilings = None
+            if not order.bond:
+                ceilings = self._ceilings(escrow.payer, escrow.payee, escrow.money.asset)
             movements = reserve(
                 book,
                 reservation,
@@ -117,10 +127,11 @@ class Clearing:
                 units=order.units,
                 slices=_slices(order),
                 binding=Binding(session, order.commitment, commit_hash),
-                ceilings=None
-                if order.bond
-                else self._ceilings(escrow.payer, escrow.payee, escrow.money.asset),
+                ceilings=ceilings,
             )
+            if ceilings is not None:
+                for movement in movements:
+                    self._exposures.check(transaction, movement, ceilings.pair_units)
             self._record(transaction, movements, at_ms)
             return Executed(reservation)
         movements = settle(book, reservation, order.post_units, slice_id=order.slice)
@@ -143,6 +154,8 @@ class Clearing:
             body: dict[str, Json] = {"movement": movement_to_json(movement), "atMs": at_ms}
             if transfer is not None:
                 body["transfer"] = dict(transfer)
+            if movement.reservation is not None:
+                self._exposures.note(transaction, movement)
             for side in account_entries(movement):
                 if side.owner != OUTSIDE:
                     transaction.append(

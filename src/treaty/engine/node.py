@@ -100,7 +100,10 @@ class Node:
             self.registry, fetcher=fetcher or NoFetcher(), secret=entropy(32), clock=clock
         )
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
-        self.clearing = Clearing(self.desk, identity.operator, self.trust.ceilings)
+        trust = self.trust
+        self.clearing = Clearing(
+            self.desk, identity.operator, trust.ceilings, trust.shares_its_bound
+        )
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)
         self.sessions = Sessions(

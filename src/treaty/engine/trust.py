@@ -124,6 +124,11 @@ class TrustNode:
             asset,
         )
 
+    def shares_its_bound(self, agent: str) -> bool:
+        """True for a provisional agent of a proven domain: its bound is its domain's (B17)."""
+        of = agent_state(self._log().state, agent)
+        return of.domain_proven and self.standing(agent).provisional
+
     def _log(self) -> TrustLog:
         log = self._desk.peek(LOG)
         assert isinstance(log, TrustLog)
