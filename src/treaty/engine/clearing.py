@@ -7,9 +7,9 @@ one (the outside world has none); the sides are folded apart and agree by constr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from treaty.core.book import Account, Book, book_of, enter
 from treaty.core.commitment import Order, OrderKind
@@ -25,7 +25,7 @@ from treaty.core.movement import (
     movement_to_json,
 )
 from treaty.engine.desk import Desk, Kind, Transaction
-from treaty.engine.exposures import Exposures, IsNewcomer, exposure_stream
+from treaty.engine.exposures import Exposures, exposure_stream
 from treaty.engine.ports import Entry
 from treaty.errors import Refused, shown
 from treaty.identity.keys import PublicKey
@@ -38,8 +38,15 @@ STREAM: Final = "account"
 OUTSIDE: Final = "external"
 MOVEMENTS_SHOWN_MAX: Final = 200
 
-CeilingsOf = Callable[[str, str, str], Ceilings | None]
-"""(payer, payee, asset) -> what may be open between them (B17), or None to ask nothing."""
+
+class Bounds(Protocol):
+    """What the trust node says of how much may be open (B17)."""
+
+    def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
+        """What may be open between two parties now."""
+
+    def shares_its_bound(self, agent: str) -> bool:
+        """True for an agent whose bound is its organisation's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +97,11 @@ def movement_of(entry: Entry) -> Movement:
 class Clearing:
     """The escrow ledger of one node."""
 
-    def __init__(
-        self, desk: Desk, operator: PublicKey, ceilings: CeilingsOf, is_newcomer: IsNewcomer
-    ) -> None:
+    def __init__(self, desk: Desk, operator: PublicKey, bounds: Bounds) -> None:
         self._desk = desk
         self._operator = operator
-        self._ceilings = ceilings
-        self._exposures = Exposures(desk, is_newcomer)
+        self._bounds = bounds
+        self._exposures = Exposures(desk, bounds.shares_its_bound)
         desk.register(STREAM, Kind(_empty, _fold))
 
     def execute(
@@ -118,7 +123,7 @@ class Clearing:
         if order.kind is OrderKind.RESERVE:
             ceilings = None
             if not order.bond:
-                ceilings = self._ceilings(escrow.payer, escrow.payee, escrow.money.asset)
+                ceilings = self._bounds.ceilings(escrow.payer, escrow.payee, escrow.money.asset)
             movements = reserve(
                 book,
                 reservation,

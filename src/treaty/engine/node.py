@@ -100,22 +100,10 @@ class Node:
             self.registry, fetcher=fetcher or NoFetcher(), secret=entropy(32), clock=clock
         )
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
-        trust = self.trust
-        self.clearing = Clearing(
-            self.desk, identity.operator, trust.ceilings, trust.shares_its_bound
-        )
+        self.clearing = Clearing(self.desk, identity.operator, self.trust)
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)
-        self.sessions = Sessions(
-            self.desk,
-            dialect,
-            Host(identity.uri, identity.signer, identity.base_url),
-            registry=self.registry,
-            follow_up=self.follow_up,
-            inboxes=self.inboxes,
-            openings=Openings(self.desk, standing=self.trust.standing, before=self.trust.before),
-            standing=self.trust.standing,
-        )
+        self.sessions = self._host_sessions()
         self._beat_ms = 0
         self._background = Background(self.desk, complain)
         self.quotes = None if selling is None else Quotes(self.desk, selling)
@@ -123,6 +111,19 @@ class Node:
         self.publications = None if serving is None else self._registry_of(serving)
         handlers = self._handlers(fetcher or NoFetcher())
         self.outbox = Outbox(self.desk, handlers, complain, self._beat)
+
+    def _host_sessions(self) -> Sessions:
+        own, trust = self.identity, self.trust
+        return Sessions(
+            self.desk,
+            self.dialect,
+            Host(own.uri, own.signer, own.base_url),
+            registry=self.registry,
+            follow_up=self.follow_up,
+            inboxes=self.inboxes,
+            openings=Openings(self.desk, standing=trust.standing, before=trust.before),
+            standing=trust.standing,
+        )
 
     def _handlers(self, fetcher: Fetcher) -> dict[str, Handler]:
         """Who does what falls due, by the kind of task."""
