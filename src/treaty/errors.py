@@ -52,6 +52,8 @@ _FETCHING: Final = (
     # A capability's own no.
     ("input_unsupported", 422, False),
     ("capability_failed", 500, False),
+    ("backend_refused", 422, False),
+    ("backend_failed", 502, True),
     # A registry's challenge that is not met, or not yet.
     ("challenge_not_found", 409, True),
     ("challenge_mismatch", 409, True),

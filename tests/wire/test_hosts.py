@@ -164,7 +164,16 @@ def test_loopback_is_loopback_in_its_plain_form_only() -> None:
 
 def test_unicast_is_what_one_machine_may_have() -> None:
     assert all(is_unicast(ip_address(one)) for one in ("127.0.0.1", "10.0.0.1", "fd00::1"))
-    others = ("0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1", "::ffff:10.0.0.1")
+    others = (
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "169.254.169.254",
+        "fe80::1",
+    )
     assert not any(is_unicast(ip_address(one)) for one in others)
 
 

@@ -6,6 +6,7 @@ Read next: ``treaty.app.serve``, which puts it together.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -117,6 +118,29 @@ def serve(
 
     With --policy it also sells: buyers ask and counter at /quote-channel, and get signed answers.
     """
+    from treaty import app
+
+    quotes = quote_plan(policy, mock=mock, chains=chains, evm_key=evm_key, relays=relay_serve)
+    relays = relay_plan(
+        quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
+    )
+    plan = app.NodePlan(
+        db, uri, key, operator_key, host, port, public_url, quotes, relays, services
+    )
+    run_node(plan, rate, as_json=as_json)
+
+
+def run_node(
+    plan: NodePlan,
+    rate: int | None,
+    *,
+    as_json: bool,
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run a node until it is told to stop, and say where it listens; then ``close``.
+
+    ``rate`` is in requests a minute of one address.
+    """
     import asyncio
 
     import uvloop
@@ -127,21 +151,20 @@ def serve(
     from treaty.errors import UnavailableError
     from treaty.http.limits import Settings
 
-    quotes = quote_plan(policy, mock=mock, chains=chains, evm_key=evm_key, relays=relay_serve)
-    relays = relay_plan(
-        quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
-    )
-    plan = app.NodePlan(
-        db, uri, key, operator_key, host, port, public_url, quotes, relays, services
-    )
-
     def ready(opened: OpenNode) -> None:
         show = _tell_programs if as_json else _tell_people
         show(plan, opened)
 
+    async def whole() -> None:
+        try:
+            await app.serve(plan, Settings(rate_per_minute=rate), ready, note)
+        finally:
+            if close is not None:
+                await close()
+
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.serve(plan, Settings(rate_per_minute=rate), ready, note))
+            runner.run(whole())
     except UnavailableError as error:
         advice = "take another --port or --db, or stop what uses this one"
         raise Failed(error.detail, code=error.code, advice=advice) from error

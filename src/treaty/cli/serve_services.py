@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 MODES: Final = ("none", "bearer", "signed")
 
-_OPTIONS: Final = (
+_OFFERED: Final = (
     click.option(
         "--capability",
         "capabilities",
@@ -32,6 +33,8 @@ _OPTIONS: Final = (
         is_flag=True,
         help="Do not offer the capability that is built in, summarize.",
     ),
+)
+_ACCESS: Final = (
     click.option(
         "--allow-loopback",
         is_flag=True,
@@ -80,9 +83,26 @@ def service_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def told(
+        *, capabilities: tuple[str, ...], bare: bool, services: ServicePlan, **others: Any
+    ) -> None:
+        from treaty.app.services import load_capability, with_built_in
+
+        given = tuple(load_capability(one) for one in capabilities)
+        offered = given if bare else with_built_in(given)
+        function(services=replace(services, capabilities=offered), **others)
+
+    command = access_options(told)
+    for option in reversed(_OFFERED):
+        command = option(command)
+    return command
+
+
+def access_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Whom a provider serves, and how; they reach the command as one ``services``."""
+
+    @wraps(function)
+    def told(
         *,
-        capabilities: tuple[str, ...],
-        bare: bool,
         allow_loopback: bool,
         mode: str,
         tokens: Path | None,
@@ -91,14 +111,12 @@ def service_options(function: Callable[..., None]) -> Callable[..., None]:
         entries: Path | None,
         **others: Any,
     ) -> None:
-        from treaty.app.services import ServicePlan, load_capability, with_built_in
+        from treaty.app.services import ServicePlan
         from treaty.dialects.mrp.authority import Mode
 
         if mode == "bearer" and tokens is None:
             raise click.UsageError("--mrp-auth bearer needs --mrp-tokens FILE")
-        given = tuple(load_capability(one) for one in capabilities)
         plan = ServicePlan(
-            capabilities=given if bare else with_built_in(given),
             allow_loopback=allow_loopback,
             mode=Mode(mode),
             tokens=tokens,
@@ -108,7 +126,7 @@ def service_options(function: Callable[..., None]) -> Callable[..., None]:
         )
         function(services=plan, **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(_ACCESS):
         told = option(told)
     return told
 

@@ -41,6 +41,9 @@ _UNSENT: Final = re.compile(r"[^!-~]|[\"<>\\^`{|}]")
 # Names that are never on the public internet (RFC 6761, 7686, 8375, and ICANN's for private use).
 _PRIVATE_NAMES: Final = ("localhost", "local", "internal", "onion", "invalid", "arpa")
 
+# A public address that answers with the secrets of the virtual machine that asks (Azure).
+_WIRE_SERVER: Final = IPv4Address("168.63.129.16")
+
 _CLOSED: Final = tuple(
     ip_network(block)
     for block in (
@@ -50,8 +53,7 @@ _CLOSED: Final = tuple(
         # Documentation, the old 6to4 relays, benchmarks, multicast, reserved and broadcast.
         *("192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24"),
         *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-        # A public address that answers with the secrets of the virtual machine that asks (Azure).
-        "168.63.129.16/32",
+        f"{_WIRE_SERVER}/32",
         # Within 2000::/3: Teredo and its neighbours, documentation, 6to4.
         *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
     )
@@ -145,8 +147,13 @@ def is_loopback(address: Address) -> bool:
 
 
 def is_unicast(address: Address) -> bool:
-    """True for an address one machine may have, public or not, spelt plainly."""
+    """True for an address one machine may have, public or not, spelt plainly.
+
+    Not for those at which a cloud tells its secrets to whoever asks from within: link-local ones.
+    """
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
+        return False
+    if address.is_link_local or address == _WIRE_SERVER:
         return False
     return not (address.is_multicast or address.is_unspecified or _is_broadcast(address))
 
