@@ -78,19 +78,19 @@ def test_a_reason_reads_as_a_sentence(code: str) -> None:
     [
         (
             RouteReason("cost_over_cap", "c", Decimal("0.02"), Decimal(1), against="eur"),
-            "Cost over cap: in eur, not comparable with the cap of 0.02",
+            "Cost: in eur, not comparable with the cap of 0.02",
         ),
         (
             RouteReason("latency_miss", "l", 400, None),
-            "Latency miss: p50 not stated, so not shown to be within the 400ms ceiling",
+            "Latency: p50 stated nowhere, not shown to be within the 400ms ceiling",
         ),
         (
             RouteReason("retention_risk", "r", 7, None),
-            "Retention risk: retention not stated where at most 7 days was asked for",
+            "Retention: stated nowhere, at most 7 days was asked for",
         ),
         (
             RouteReason("residency_mismatch", "d", "us", None),
-            "Residency mismatch: stated nowhere, us was asked for",
+            "Residency: stated nowhere, not contradicted; us was asked for",
         ),
     ],
 )

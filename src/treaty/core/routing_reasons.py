@@ -137,32 +137,37 @@ def _policy(reason: RouteReason) -> str:
     return f"Policy mismatch: {' and '.join(parts)}"
 
 
+# What is stated nowhere is a warning as well as a reason, so its words blame nobody.
+
+
 def _cost(reason: RouteReason) -> str:
     cap = f"the cap of {_said(reason.required)}"
     if reason.against:
-        return f"Cost over cap: in {named(reason.against)}, not comparable with {cap}"
+        return f"Cost: in {named(reason.against)}, not comparable with {cap}"
     if reason.got is None:
-        return f"Cost over cap: not stated, so not shown to be within {cap}"
+        return f"Cost: stated nowhere, not shown to be within {cap}"
     return f"Cost over cap: {_said(reason.got)} exceeded {cap}"
 
 
 def _latency(reason: RouteReason) -> str:
     ceiling = f"the {_said(reason.required)}ms ceiling"
     if reason.got is None:
-        return f"Latency miss: p50 not stated, so not shown to be within {ceiling}"
+        return f"Latency: p50 stated nowhere, not shown to be within {ceiling}"
     return f"Latency miss: p50 {_said(reason.got)}ms exceeded {ceiling}"
 
 
 def _retention(reason: RouteReason) -> str:
     limit = "no retention" if reason.required == 0 else f"at most {_said(reason.required)} days"
     if reason.got is None:
-        return f"Retention risk: retention not stated where {limit} was asked for"
+        return f"Retention: stated nowhere, {limit} was asked for"
     return f"Retention risk: {_said(reason.got)}-day retention where {limit} was asked for"
 
 
 def _residency(reason: RouteReason) -> str:
     if reason.got is None:
-        return f"Residency mismatch: stated nowhere, {_said(reason.required)} was asked for"
+        return (
+            f"Residency: stated nowhere, not contradicted; {_said(reason.required)} was asked for"
+        )
     return f"Residency mismatch: {_said(reason.got)}, not {_said(reason.required)}"
 
 

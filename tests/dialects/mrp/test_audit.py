@@ -170,6 +170,12 @@ TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
         lambda d: _reparse(d, 4, lambda m: m["payload"].update(route_id="r")),
         "terms",
     ),
+    "terms changed behind their signature": (
+        lambda d: _reparse(
+            d, 5, lambda m: m["payload"]["constraints"]["agreement"].update(price=0.01)
+        ),
+        "terms",
+    ),
     "work on another route": (
         lambda d: _reparse(d, 6, lambda m: m["payload"].update(route_id="r")),
         "execution",

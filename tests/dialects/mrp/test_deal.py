@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+import treaty.dialects.mrp
 from tests.dialects.mrp.deals import DECISION_ID, A, seed_deal, seed_lines, seed_record
 from tests.dialects.mrp.made import BUYER
 from treaty.core.deal import read_deal
 from treaty.dialects.mrp.deal import Line, make_deal
 from treaty.errors import MisuseError, WireError
+
+SCHEMA = json.loads(
+    (Path(treaty.dialects.mrp.__file__).parent / "deal.schema.json").read_text("utf-8")
+)
+
+
+def test_the_seed_has_the_published_form() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    form = Draft202012Validator(SCHEMA)
+
+    assert list(form.iter_errors(seed_deal())) == []
+    assert not form.is_valid({**seed_deal(), "extra": 1})
+    assert not form.is_valid({**seed_deal(), "decision": {}})
 
 
 def test_the_seed_as_a_file() -> None:

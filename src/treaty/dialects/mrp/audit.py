@@ -75,6 +75,7 @@ def _found(file: File) -> Iterator[Finding]:
     yield from offer_findings(file)
     yield from decision_findings(file)
     yield from term_findings(file)
+    yield from _unsigned_terms(file)
     yield from execution_findings(file)
 
 
@@ -205,16 +206,36 @@ def _signed(file: File, done: Spoken) -> tuple[PublicKey | None, Signed]:
     if not keys:
         detail = "the file shows no key of the provider"
         return None, Signed(verdict=Verdict.NOT_CHECKABLE, detail=detail)
-    # A key set may call a key by another name than its thumbprint.
-    for key in sorted(keys, key=lambda one: one.key_id != stated.key_id):
+    key = _key_of(done, keys, stated.key_id)
+    if key is None:
+        detail = "it holds under no key that the provider showed"
+        return None, Signed(verdict=Verdict.FAILED, detail=detail)
+    detail = f"by {key.key_id}, which the provider showed before the work"
+    return key, Signed(verdict=Verdict.VERIFIED, detail=detail)
+
+
+def _key_of(spoken: Spoken, keys: list[PublicKey], key_id: str) -> PublicKey | None:
+    """The key that signed an envelope; a key set may call it otherwise than by its thumbprint."""
+    for key in sorted(keys, key=lambda one: one.key_id != key_id):
         try:
-            check(done.envelope, key)
+            check(spoken.envelope, key)
         except SignatureError:
             continue
-        detail = f"by {key.key_id}, which the provider showed before the work"
-        return key, Signed(verdict=Verdict.VERIFIED, detail=detail)
-    detail = "it holds under no key that the provider showed"
-    return None, Signed(verdict=Verdict.FAILED, detail=detail)
+        return key
+    return None
+
+
+def _unsigned_terms(file: File) -> Iterator[Finding]:
+    """Terms need no signature; one that is there has to hold."""
+    keys = list(_keys(file))
+    for one in file.said(mrp.NEGOTIATE, is_sent=False):
+        try:
+            stated = signature_of(one.envelope)
+        except SignatureError as error:
+            yield Finding(TERMS, one.where, error.detail)
+            continue
+        if stated is not None and keys and _key_of(one, keys, stated.key_id) is None:
+            yield Finding(TERMS, one.where, "its signature holds under no key that was shown")
 
 
 def _keys(file: File) -> Iterator[PublicKey]:

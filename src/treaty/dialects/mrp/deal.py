@@ -1,7 +1,7 @@
 """The deal file of a routed deal: one JSON document that anybody can verify offline.
 
 ``make_deal`` lays out one decision as its buyer kept it: the record and every envelope that
-passed. Its members:
+passed. The published form is ``deal.schema.json`` beside this module. Its members:
 
 * ``treaty``, ``dialect``: ``deal/1`` and ``mrp/0.1``
 * ``session``: ``id`` (the decision's), ``buyer`` (its sender id), ``provider`` (the winner, or
