@@ -20,6 +20,7 @@ BENCHES = (
     "deal",
     "discovery",
     "memory",
+    "start",
 )
 
 

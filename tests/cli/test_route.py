@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.agent.stalls import Reply, Stall, evidence, open_stalls, reply_to, seed_stall
-from tests.cli.town import run
+from tests.cli.town import process, run
 
 SEED = (
     *("--url", "https://example.com/pricing", "--max-cost", "0.02", "--max-latency-ms", "400"),
@@ -108,6 +109,7 @@ def test_a_run_for_programs_and_people(buyer: Buyer, a: Stall) -> None:
     assert told["status"] == "done"
     assert told["negotiation"]["agreement"] == "agreement-1"
     assert told["evidence"]["outputs"][0]["type"] == "markdown"
+    assert told == buyer.json("decisions", "show", told["decision_id"])
     assert told["claims"][0]["name"] == "reply"
     assert "Pricing summary" in done.stdout
     assert done.exit_code == 0
@@ -238,6 +240,27 @@ def test_inputs_of_every_kind_are_sent(buyer: Buyer, a: Stall) -> None:
         {"type": "url", "value": "https://e.example/"},
         {"type": "url", "value": "https://f.example/"},
     ]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_what_it_gave_away(tmp_path: Path) -> None:
+    running: list[Any] = []
+
+    def kill(stall: Stall, request: dict[str, Any]) -> dict[str, Any]:
+        running[0].kill()
+        running[0].wait()
+        return evidence(request)
+
+    stall = seed_stall("a", answers={"/mrp/execute": kill})
+    with open_stalls(stall), process(tmp_path, "run", INTENT, *of(stall), *SEED) as one:
+        running.append(one)
+        assert one.wait(60) == -signal.SIGKILL
+    kept = Buyer(tmp_path).json("decisions", "show", "--last")
+
+    assert kept["status"] == "executing"
+    assert kept["job_id"] == stall.said("EXECUTE")[0]["payload"]["job"]["id"]
+    assert kept["winner"]["route_id"] == "route-us-fast"
+    assert "evidence" not in kept
 
 
 def test_decisions_lie_where_they_are_told_to(buyer: Buyer, a: Stall, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from treaty.dialects.mrp.choices import EVIDENCE
+from treaty.dialects.mrp.codec import decode_reply
 from treaty.dialects.mrp.deal import Line
 from treaty.engine.desk import Desk, Draw, Kind
 from treaty.engine.ports import Entry, Store
@@ -39,6 +41,18 @@ class Decision:
 
     record: Mapping[str, Json]
     messages: tuple[Line, ...] = ()
+
+    def document(self) -> dict[str, Json]:
+        """The record for programs, with the evidence that came where one did."""
+        evidence_id = self.record.get("evidence_msg_id")
+        if evidence_id is None:
+            return dict(self.record)
+        for line in reversed(self.messages):
+            envelope, _ = decode_reply(line.raw)
+            is_it = not line.is_sent and envelope.msg_type == EVIDENCE
+            if is_it and envelope.msg_id == evidence_id:
+                return {**self.record, "evidence": dict(envelope.payload)}
+        return dict(self.record)
 
 
 EMPTY: Final = Decision({})

@@ -65,14 +65,15 @@ def show(decision: str | None, last: bool, db: Path | None, as_json: bool) -> No
     """Show one decision: the winner and why, and why each other offer lost."""
     import asyncio
 
-    from treaty.cli.route_screen import show_decision
+    from treaty.cli.route_screen import show_decision, show_outputs
     from treaty.cli.terminal import show_json
 
     found = asyncio.run(_one(db, decision, last=last))
     if as_json:
-        show_json(dict(found.record))
+        show_json(found.document())
     else:
         show_decision(found.record)
+        show_outputs(found.document())
 
 
 @decisions.command()

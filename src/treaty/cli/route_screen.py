@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from treaty.agent.router import Outcome
-from treaty.cli.terminal import clean, heading, say, show_facts, show_json, show_table
+from treaty.cli.terminal import heading, say, show_facts, show_json, show_table
 
 MARKS: Final = {"verified": "green", "failed": "bold red", "not checkable": "yellow"}
 STYLES: Final = {"won": "bold green", "rejected": "red", "outranked": "yellow"}
@@ -78,17 +77,15 @@ def _show_work(record: Mapping[str, Any]) -> None:
         show_table(("verdict", "claim", "detail"), rows, indent=2)
 
 
-def show_outputs(outcome: Outcome) -> None:
-    """Show what was delivered."""
-    done = outcome.done
-    if done is None or done.evidence is None:
-        return
-    for item in done.evidence.outputs:
-        heading(f"{item.type} from {done.envelope.sender if done.envelope else ''}")
-        if isinstance(item.value, str):
-            for line in item.value.splitlines():
-                say(clean(line))
-        elif item.uri is not None:
-            say(item.uri)
+def show_outputs(document: Mapping[str, Any]) -> None:
+    """Show what was delivered, where something was."""
+    for item in document.get("evidence", {}).get("outputs", ()):
+        heading(f"{item['type']} from {document['winner']['provider']}")
+        value = item.get("value")
+        if isinstance(value, str):
+            for line in value.splitlines():
+                say(line)
+        elif "uri" in item:
+            say(str(item["uri"]))
         else:
-            show_json(item.value)
+            show_json(value)

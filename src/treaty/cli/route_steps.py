@@ -8,13 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from treaty.agent.decision_export import export_decision
-from treaty.agent.decisions import Decision
-from treaty.agent.router import Order, Outcome
+from treaty.agent.router import Order
 from treaty.app.routing import RoutingPlan, open_router
 from treaty.cli.output import write_json
 from treaty.cli.route_screen import show_decision, show_outputs
 from treaty.cli.terminal import note, progress, show_json
-from treaty.wire.canonical import Json
 
 
 async def carry_out(
@@ -28,20 +26,12 @@ async def carry_out(
             if out is not None:
                 write_json(await export_decision(router.decisions, outcome.decision_id), out)
     if as_json:
-        show_json(document(decision, outcome))
+        show_json(decision.document())
     else:
         show_decision(decision.record)
-        show_outputs(outcome)
+        show_outputs(decision.document())
         if out is not None:
             note(f"wrote {out}; check it with treaty verify")
     if outcome.done is None:
         return not runs and decision.record["winner"] is not None
     return outcome.done.is_good
-
-
-def document(decision: Decision, outcome: Outcome) -> dict[str, Json]:
-    """A decision for programs, with what was delivered."""
-    told = dict(decision.record)
-    if outcome.done is not None and outcome.done.envelope is not None:
-        told["evidence"] = dict(outcome.done.envelope.payload)
-    return told
