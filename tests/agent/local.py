@@ -473,6 +473,19 @@ class LocalNode:
     async def post_attestation(self, record: Mapping[str, Json]) -> dict[str, Json]:
         return await self._ask(lambda node: node.trust.attest(dict(record)))
 
+    async def file_dispute(self, record: Mapping[str, Json]) -> dict[str, Json]:
+        raw = canonical(dict(record))
+        return (await self._ask(lambda node: node.disputes.file(raw)))[0]
+
+    async def dispute(self, dispute: str) -> dict[str, Json]:
+        return await self._ask(lambda node: node.disputes.view(dispute, self._signer.key))
+
+    async def post_dispute(
+        self, dispute: str, kind: str, record: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        raw = canonical(dict(record))
+        return (await self._ask(lambda node: node.disputes.submit(dispute, kind, raw)))[0]
+
     async def close(self) -> None:
         """Nothing is open."""
 

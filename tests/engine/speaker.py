@@ -169,7 +169,8 @@ class Speaker:
 
     async def commit(self, session: str, commitment: str = "cmt", **changes: Any) -> dict[str, Any]:
         """Offer to be bound."""
-        return await self.say(session, "COMMIT", commitment_of(commitment, **changes))
+        seed = {"arbiterSeed": changes.pop("arbiterSeed")} if "arbiterSeed" in changes else {}
+        return await self.say(session, "COMMIT", {**commitment_of(commitment, **changes), **seed})
 
     async def fulfil(self, session: str, commitment: str = "cmt") -> dict[str, Any]:
         """Claim that the own part is done."""

@@ -16,6 +16,7 @@ import pytest
 
 from tests.dialects.asp.scenes import SCENES, scene
 from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, URIS, Stage, check_refused
+from treaty.core.dispute import Dispute
 from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.machine import STATES
 from treaty.dialects.asp.watching import measurements, wanted_checks
@@ -68,6 +69,15 @@ def perform(stage: Stage, action: str) -> None:
         stage.answer(words[0], *(None if one == "nobody" else plain(one) for one in words[1:]))
     elif first == "measure":
         stage.measure(*map(int, words))
+    elif first == "candidates":
+        stage.candidates = stage.candidates[: int(words[0])]
+    elif first == "rule":
+        plain_words, extra = options(words)
+        stage.rule(*plain_words, **{name: int(value) for name, value in extra.items()})
+    elif first == "vote":
+        plain_words, extra = options(words[2:])
+        severity = {name: int(value) for name, value in extra.items()}
+        stage.vote(words[0], int(words[1]), *plain_words, **severity)
     else:
         speak(stage, first, words[0], *options(words[1:]))
 
@@ -75,6 +85,8 @@ def perform(stage: Stage, action: str) -> None:
 def speak(stage: Stage, name: str, verb: str, words: list[str], extra: dict[str, str]) -> None:
     actor = getattr(stage, name)
     changes: dict[str, Any] = {}
+    if extra.pop("seed", None):
+        changes["arbiterSeed"] = actor.seed(words[0])
     for key, value in extra.items():
         changes |= change(stage, verb, key, value)
     if verb == "counter" and words[-1] == "final":
@@ -106,6 +118,8 @@ def change(stage: Stage, verb: str, key: str, value: str) -> dict[str, Any]:
         return {"amount": None if value == "none" else money_number(value)}
     if key == "rating":
         return {"rating": int(value)}
+    if key == "severity":
+        return {"severity": int(value)}
     if key in ("penalty", "milestones", "intervals") or key.endswith(".check"):
         return conditions(stage, key, value)
     return {key: value if key == "to" else URIS.get(value, value)}
@@ -211,12 +225,28 @@ def check_told(stage: Stage, words: list[str]) -> None:
         found = wanted_checks if first == "checking" else measurements
         names = [getattr(one, SHOWN[first]) for one in found(stage.conversation)]
         assert names == rest
+    elif first in stage.conversation.disputes:
+        check_dispute(stage.conversation.disputes[first], rest)
     elif first in stage.conversation.commitments:
         assert stage.commitment_of(first).state.name == rest[0]
     elif first in stage.conversation.proposals:
         assert stage.proposal_state(first) == rest[0]
     else:
         assert stage.conversation.delegations[first].state == rest[0]
+
+
+def check_dispute(dispute: Dispute, words: list[str]) -> None:
+    """``dsp VOTES`` is its phase, ``dsp RULED 60.00 timeout 3`` the ruling as well."""
+    phase, *ruling = words
+    assert dispute.phase == phase
+    if ruling:
+        found = dispute.ruling
+        assert found is not None
+        assert [found.to_payee, found.why, found.severity] == [
+            cents(ruling[0]),
+            ruling[1],
+            int(ruling[2]),
+        ]
 
 
 def check_sums(stage: Stage) -> None:
@@ -233,6 +263,10 @@ def check_sums(stage: Stage) -> None:
                 "posted": commitment.posted_units,
                 "voided": units - commitment.posted_units,
             }
+    for dispute in stage.conversation.disputes.values():
+        bond = stage.money(dispute.id)
+        assert sum(bond.values()) == dispute.bond_units
+        assert (bond["held"] == 0) == (dispute.ruling is not None)
     assert not orders(stage.conversation)
 
 

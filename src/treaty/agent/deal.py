@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from treaty.agent.line import Line, OvertakenError
 from treaty.core.commitment import Commitment
 from treaty.dialects.asp.conversation import Conversation, Proposal
+from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.messages import Envelope, Performative
 from treaty.errors import Refused
+from treaty.identity.disputes import arbiter_seed
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import money_to_json
@@ -89,8 +91,11 @@ class Deal:
         # Between the last message and its facts the money is still to be moved.
         if not now.ended or now.live or orders(now):
             return False
-        paid = any(one.posted_units for one in now.settled)
-        return not paid or self.outcome() is not None
+        # What is nobody's merit or fault is not reported, such as a ruling by default.
+        told = any(
+            one.escrow is not None and ASP.settled(now, one.id).value_units for one in now.settled
+        )
+        return not told or self.outcome() is not None
 
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
@@ -156,6 +161,8 @@ class Deal:
         """Accept what waits for this party's yes: a commitment, a proposal or the invitation."""
         reference, tag = self._waiting()
         body: dict[str, Json] = {"referenceId": reference, "referenceHash": tag}
+        if reference in self.conversation.commitments:
+            body["arbiterSeed"] = self._seed(reference)
         if note:
             body["acknowledgment"] = note
         recipient = self.counterparty if self.state == "INVITED" else None
@@ -185,7 +192,13 @@ class Deal:
 
     async def commit(self, body: Mapping[str, Json]) -> Envelope:
         """Offer to be bound: obligations and escrow (see ``terms.commit_body``)."""
-        return await self.line.send(Performative.COMMIT, body)
+        name = body.get("commitmentId")
+        seed: dict[str, Json] = {"arbiterSeed": self._seed(name)} if isinstance(name, str) else {}
+        return await self.line.send(Performative.COMMIT, {**seed, **body})
+
+    def _seed(self, commitment: str) -> str:
+        """The promised secret for a draw of arbiters, should it come to a dispute (B15)."""
+        return arbiter_seed(self.line.voice.signer, self.id, commitment)
 
     async def progress(self, stage: str, percent: int, details: str = "", **more: Json) -> Envelope:
         """Report on the work."""

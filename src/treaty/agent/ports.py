@@ -76,3 +76,14 @@ class NodeClient(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+    async def file_dispute(self, record: Mapping[str, Json]) -> dict[str, Json]:
+        """Hand in a signed filing; returns the dispute."""
+
+    async def dispute(self, dispute: str) -> dict[str, Json]:
+        """A dispute, for its parties, its arbiters and the operator."""
+
+    async def post_dispute(
+        self, dispute: str, kind: str, record: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """Hand in ``evidence``, a ``reveal``, a ``vote`` or a ``ruling``; returns the dispute."""

@@ -106,6 +106,7 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
             complain=complain,
             selling=selling,
             serving=None if services is None else services.serving,
+            fetcher=None if services is None else services.fetcher,
         )
         if services is not None:
             services.ring.join(node.publications)

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "discover": ("treaty.cli.discover:discover", "Find agents that offer a capability."),
     "session": ("treaty.cli.session:session", "List and show sessions."),
     "inbox": ("treaty.cli.inbox:inbox", "List what waits for you, and decide."),
+    "dispute": ("treaty.cli.dispute:dispute", "File and rule disputes about commitments."),
     "trust": ("treaty.cli.trust:trust", "Show trust scores, and attest as an operator."),
     "ledger": ("treaty.cli.ledger:ledger", "Show accounts; move money in and out."),
     "quote": ("treaty.cli.quote:quote", "Buy over a quote channel: ask, counter, accept."),

@@ -29,6 +29,7 @@ from typing import Final
 
 from treaty.core import obligation as duties_of
 from treaty.core.checks import Reading
+from treaty.core.escrow import Escrow, Order, OrderKind, Share, slices_of
 from treaty.core.movement import WHOLE
 from treaty.core.obligation import (
     BREACH_GRACE_MS,
@@ -46,7 +47,6 @@ from treaty.core.schedule import (
     part_span,
 )
 from treaty.errors import Refused, shown
-from treaty.wire.money import Money
 
 __all__ = [
     "BREACH_GRACE_MS",
@@ -84,64 +84,6 @@ _LIVE: Final = frozenset((CommitmentState.BOUND, CommitmentState.DISPUTED))
 
 
 @dataclass(frozen=True, slots=True)
-class Escrow:
-    """Money held for a commitment."""
-
-    payer: str
-    payee: str
-    money: Money
-    condition: str
-    schedule: Schedule | None = None
-    penalty_bps: int = 0
-    """What the payee forfeits of a slice it earned late or short, in 1/100 of a percent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One slice of the escrow and what became of it."""
-
-    id: str
-    units: int
-    earned: int | None = None
-    """What goes to the payee, once that is final."""
-    posted: int | None = None
-    """The same, once the clearing has done it."""
-    ruled: int | None = None
-    """What a ruling gives to the payee."""
-
-
-class OrderKind(StrEnum):
-    """What the clearing is to do."""
-
-    RESERVE = "reserve"
-    SETTLE = "settle"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One instruction to the clearing, derived from a commitment's state."""
-
-    kind: OrderKind
-    commitment: str
-    escrow: Escrow
-    post_units: int = 0
-    """For ``settle``: how much goes to the payee; the rest returns to the payer."""
-    slice: str = WHOLE
-    units: int = 0
-    """What is reserved in all, or held for the slice that is settled."""
-    bond: str = ""
-    """The dispute whose bond this is about, instead of the commitment's own escrow."""
-
-
-def _whole(escrow: Escrow | None) -> tuple[Share, ...]:
-    if escrow is None:
-        return ()
-    if escrow.schedule is None:
-        return (Share(WHOLE, escrow.money.units),)
-    return tuple(Share(part.id, part.units) for part in escrow.schedule.slices)
-
-
-@dataclass(frozen=True, slots=True)
 class Commitment:
     """One commitment, from its proposal to its end."""
 
@@ -158,12 +100,16 @@ class Commitment:
     reserved: bool = False
     shares: tuple[Share, ...] = field(default=())
     """The slices of the escrow; cut when the commitment is made."""
+    seed: str | None = None
+    """Hash of its author's secret for the draw of arbiters (B15)."""
+    accepter_seed: str | None = None
+    """The same of whoever accepted it."""
     ruled: bool = False
     """True once a dispute about it was decided."""
 
     def __post_init__(self) -> None:
         if not self.shares:
-            object.__setattr__(self, "shares", _whole(self.escrow))
+            object.__setattr__(self, "shares", slices_of(self.escrow))
 
     @property
     def live(self) -> bool:
@@ -313,8 +259,12 @@ def is_decided(commitment: Commitment) -> bool:
 
 
 def window_end_ms(commitment: Commitment) -> int:
-    """The end of the last dispute window."""
-    ends = [duty.due_ms for duty in commitment.obligations]
+    """The end of the last dispute window; after a ruling the reservation has none of its own."""
+    ends = [
+        duty.due_ms
+        for duty in commitment.obligations
+        if not (commitment.ruled and duty.method is Method.ESCROW_RELEASE)
+    ]
     return max(ends, default=commitment.bound_ms + commitment.window_ms)
 
 

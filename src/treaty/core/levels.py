@@ -86,6 +86,14 @@ def ceiling_units(number: int, asset: str = "USD", rates: Rates = USD_ONLY) -> i
     return _units(level(number).ceiling_usd, asset, rates)
 
 
+def dollar_units(asset: str = "USD", rates: Rates = USD_ONLY) -> int:
+    """Return what one US dollar is in minor units of ``asset``, rounded down.
+
+    Raises ``Refused`` (``currency_unsupported``) for an asset without a rate.
+    """
+    return _units(1, asset, rates)
+
+
 def sessions_a_day(number: int) -> int:
     """Return how many invitations an agent of this level may send in a day."""
     return level(number).sessions_a_day

@@ -206,8 +206,12 @@ def measured(
 
 
 def frozen(duty: Obligation, at_ms: int) -> Obligation:
-    """A dispute about it is open: nothing but the ruling moves it."""
-    moved = move(duty, ObligationState.DISPUTED, at_ms, duty.due_ms)
+    """A dispute about it is open: nothing but the ruling moves it.
+
+    What remains known is when it was due: of a breach, when it was found.
+    """
+    due_ms = duty.since_ms if duty.state is ObligationState.BREACHED else duty.due_ms
+    moved = move(duty, ObligationState.DISPUTED, at_ms, due_ms)
     return replace(moved, probe=Probe.NONE)
 
 

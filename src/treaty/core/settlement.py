@@ -58,7 +58,7 @@ def ending(
 
 
 def release(commitment: Commitment, *, both_closed: bool, at_ms: int) -> Commitment:
-    """Fix what each decided part earned, once its dispute window is over (B13).
+    """Fix what each decided part earned, once its dispute window is over or it was ruled (B13).
 
     Both CLOSEs stand in for the window of a part that was kept.
     """
@@ -73,6 +73,9 @@ def release(commitment: Commitment, *, both_closed: bool, at_ms: int) -> Commitm
 def _released(commitment: Commitment, share: Share, both_closed: bool, at_ms: int) -> Share:
     if share.earned is not None:
         return share
+    if share.ruled is not None:
+        # A ruling is the end of it, whatever windows still run.
+        return replace(share, earned=share.ruled)
     part = _part_of(commitment, share)
     if part is None or not part.settled:
         return share
@@ -103,8 +106,6 @@ def _earned(commitment: Commitment, share: Share) -> int:
     """What a slice that is still held earned by the way the commitment ended."""
     if commitment.state not in _EARNING:
         return 0
-    if share.ruled is not None:
-        return share.ruled
     if share.id == REMAINDER:
         return _remainder_units(commitment, share)
     part = _part_of(commitment, share)
@@ -123,8 +124,6 @@ def _part_units(commitment: Commitment, share: Share, part: Obligation) -> int:
     """What one part earned: all, what was measured or delivered late less the penalty, or none."""
     escrow = commitment.escrow
     assert escrow is not None
-    if share.ruled is not None:
-        return share.ruled
     if part.state is ObligationState.KEPT:
         return share.units
     if part.state is not ObligationState.BREACHED:

@@ -80,6 +80,14 @@ class Settled(Protocol):
     def consent(self) -> bool:
         """True when both ended it early by consent."""
 
+    @property
+    def disputed(self) -> bool:
+        """True when a dispute about it was ruled on."""
+
+    @property
+    def severity(self) -> int | None:
+        """The resolver's, 1 to 5, when a ruling found a breach."""
+
 
 class Wanted(Protocol):
     """One machine check that a duty waits for."""
@@ -193,6 +201,21 @@ class SessionDialect(Protocol):
 
     def samplings(self, state: Any) -> tuple[Sampling, ...]:
         """Measurements that are under way, by the interval each is in (B13)."""
+
+    def judge_dispute(self, state: Any, record: Mapping[str, Json], at_ms: int) -> None:
+        """Refuse a filing that is not lawful now. Raises ``TreatyError``."""
+
+    def dispute(self, state: Any, dispute: str) -> Any:
+        """One dispute: ``id``, ``filer``, ``against``, ``arbiters``. Raises ``Refused``."""
+
+    def dispute_records(self, state: Any, dispute: str) -> frozenset[str]:
+        """Hashes of the records about a dispute that are in the log."""
+
+    def dispute_view(self, state: Any, dispute: str) -> dict[str, Json]:
+        """One dispute, for those who may read it."""
+
+    def arbiters(self, state: Any) -> tuple[Any, ...]:
+        """Arbiters of this session's disputes, as participants that only read."""
 
     def settled(self, state: Any, commitment: str) -> Settled:
         """How a commitment ended."""

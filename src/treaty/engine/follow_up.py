@@ -143,6 +143,8 @@ class FollowUp:
             "value": dict(money_to_json(Money(settled.value_units, settled.asset))),
             "kept": dict(settled.kept),
             "ratings": dict(settled.ratings),
+            "disputed": settled.disputed,
+            "severity": settled.severity,
             "at": format_instant(at_ms),
         }
         name = f"outcome/{state.id}/{commitment}"

@@ -6,16 +6,18 @@ it up after a stop or a crash, ``run`` does what falls due.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from treaty.engine.arbiters import candidates
 from treaty.engine.background import Background
 from treaty.engine.checks import TASK as CHECK
 from treaty.engine.checks import Checks, NoFetcher
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import SessionDialect
+from treaty.engine.disputes import Disputes
 from treaty.engine.domains import Domains
 from treaty.engine.endorsements import Endorsements
 from treaty.engine.fetching import Fetcher
@@ -84,18 +86,7 @@ class Node:
             operator=identity.operator,
             operator_uri=identity.operator_uri,
         )
-        self.registry = Registry(
-            self.desk,
-            dialect,
-            uri=identity.uri,
-            signer=identity.signer,
-            scores=Scores(
-                standing=self.trust.standing,
-                taken_changes=self.trust.taken_changes,
-                on_identity=self.trust.note_identity,
-                stream=LOG,
-            ),
-        )
+        self.registry = self._open_registry()
         self.domains = Domains(
             self.registry, fetcher=fetcher or NoFetcher(), secret=entropy(32), clock=clock
         )
@@ -104,6 +95,7 @@ class Node:
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)
         self.sessions = self._host_sessions()
+        self.disputes = self._open_disputes()
         self._beat_ms = 0
         self._background = Background(self.desk, complain)
         self.quotes = None if selling is None else Quotes(self.desk, selling)
@@ -123,6 +115,41 @@ class Node:
             inboxes=self.inboxes,
             openings=Openings(self.desk, standing=trust.standing, before=trust.before),
             standing=trust.standing,
+        )
+
+    def _open_registry(self) -> Registry:
+        return Registry(
+            self.desk,
+            self.dialect,
+            uri=self.identity.uri,
+            signer=self.identity.signer,
+            scores=Scores(
+                standing=self.trust.standing,
+                taken_changes=self.trust.taken_changes,
+                on_identity=self.trust.note_identity,
+                stream=LOG,
+            ),
+        )
+
+    def _open_disputes(self) -> Disputes:
+        return Disputes(
+            self.desk,
+            self.dialect,
+            self.follow_up,
+            registry=self.registry,
+            inboxes=self.inboxes,
+            operator=self.identity.operator,
+            candidates=self._candidates,
+        )
+
+    def _candidates(self, party: str, other: str) -> Iterable[Mapping[str, Json]]:
+        """Who may judge between two parties, as of now (B15)."""
+        return candidates(
+            self.registry.arbiters,
+            (party, other),
+            standing=self.trust.standing,
+            state=self.trust.state,
+            now_ms=self.desk.clock(),
         )
 
     def _handlers(self, fetcher: Fetcher) -> dict[str, Handler]:

@@ -46,6 +46,8 @@ from treaty.wire.money import decimal_number
 STREAM: Final = "card"
 LISTING_MS: Final = 86_400_000
 FRESHNESS_MS: Final = 60_000
+ARBITERS_MAX: Final = 10_000
+"""So many agents are known to judge disputes; further ones are not drawn."""
 CARDS_MAX: Final = 1_000_000
 ROUND_MS: Final = 60_000
 """Scores that time alone changes are looked at anew once a minute..."""
@@ -101,6 +103,7 @@ class Registry:
         self._keys: dict[str, bytes] = {}
         """Agent -> the keys of its card, packed: a million of them must be small."""
         self._revoked: dict[str, frozenset[str]] = {}
+        self._arbiters: set[str] = set()
         self._catalogue = Catalogue()
         self._round: Iterator[str] = iter(())
         self._round_ms = 0
@@ -131,6 +134,11 @@ class Registry:
         """Everything that is known of one agent."""
         state: Registered = await self._desk.state(card_stream(agent))
         return state
+
+    @property
+    def arbiters(self) -> frozenset[str]:
+        """Agents whose cards say that they judge disputes of others (B15)."""
+        return frozenset(self._arbiters)
 
     def key_of(self, agent: str) -> PublicKey | None:
         """The key of the card in force, or None."""
@@ -175,6 +183,9 @@ class Registry:
         if state.view is None:
             return
         self._keys[agent] = _packed(state.view, barred=state.barred)
+        willing = state.view.card.get("arbitrates") is True and not state.barred
+        willing = willing and (agent in self._arbiters or len(self._arbiters) < ARBITERS_MAX)
+        (self._arbiters.add if willing else self._arbiters.discard)(agent)
         if state.barred:
             self._catalogue.remove(agent)
         else:

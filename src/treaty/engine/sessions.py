@@ -306,7 +306,7 @@ class Sessions:
         return taken, len(entries) == 4 * MISSED_MESSAGES_MAX
 
     async def reader(self, session_id: str, key: ProofKey) -> Hosted:
-        """The session, for a reader whose key is that of a participant.
+        """The session, for a reader whose key is that of a participant, or of an arbiter.
 
         Raises ``Refused`` (``unknown_session``) for everybody else, and for no session at all.
         """
@@ -324,7 +324,9 @@ class Sessions:
         return position
 
     def _member(self, hosted: Hosted, key: ProofKey) -> Any:
-        for member in hosted.state.participants.values():
+        # What arbiters judge by is the session itself (B15).
+        readers = (*hosted.state.participants.values(), *self._dialect.arbiters(hosted.state))
+        for member in readers:
             if self._reads_with(member, key):
                 return member
         raise Refused("no session of yours has this id", "unknown_session")

@@ -129,6 +129,11 @@ class TrustNode:
         of = agent_state(self._log().state, agent)
         return of.domain_proven and self.standing(agent).provisional
 
+    @property
+    def state(self) -> TrustState:
+        """The folded log as it stands."""
+        return self._log().state
+
     def _log(self) -> TrustLog:
         log = self._desk.peek(LOG)
         assert isinstance(log, TrustLog)
@@ -233,6 +238,8 @@ class TrustNode:
             clearing=self._uri,
             parties=(party(payer), party(payee)),
             at_ms=fields.instant(payload, "at"),
+            disputed=fields.flag(payload, "disputed"),
+            severity=fields.integer_or(payload, "severity", least=1, most=5),
         )
 
     def view(self, agent: str) -> dict[str, Json]:

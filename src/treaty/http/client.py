@@ -22,6 +22,7 @@ import httpx
 
 from treaty.engine.items import InboxItem, LogItem, Page
 from treaty.errors import MisuseError, TreatyError, UnavailableError, WireError, shown
+from treaty.http.handing import Handing, segment
 from treaty.http.media import EVENTS, JSON, MESSAGE
 from treaty.http.remote import (
     ANSWER_BYTES_MAX,
@@ -69,7 +70,7 @@ class _Request:
     accept: str = "*/*"
 
 
-class HttpNode:
+class HttpNode(Handing):
     """One node, asked on behalf of one agent.
 
     ``base_url`` is where requests go. Proofs name the node's public address: ``public_url``
@@ -116,11 +117,11 @@ class HttpNode:
 
     async def card(self, agent: str) -> dict[str, Json]:
         """An agent's listed card."""
-        return await self._get(f"/v1/asp/agents/{_segment(agent)}/card")
+        return await self._get(f"/v1/asp/agents/{segment(agent)}/card")
 
     async def trust(self, agent: str) -> dict[str, Json]:
         """An agent's score, level and components."""
-        return await self._get(f"/v1/asp/agents/{_segment(agent)}/trust")
+        return await self._get(f"/v1/asp/agents/{segment(agent)}/trust")
 
     async def trust_log(self, start: int, end: int, size: int | None = None) -> dict[str, Json]:
         """Records of the trust log with proofs under a signed head, as of a size if given."""
@@ -172,7 +173,7 @@ class HttpNode:
 
     async def inbox(self, after: int) -> AsyncIterator[InboxItem]:
         """The agent's own inbox behind a position as it comes; ends when the connection does."""
-        path = f"/v1/asp/agents/{_segment(self._agent)}/inbox"
+        path = f"/v1/asp/agents/{segment(self._agent)}/inbox"
         async with aclosing(self._stream(path, after)) as events:
             async for event in events:
                 if event.name != _NO_INBOX_EVENT:
@@ -180,7 +181,7 @@ class HttpNode:
 
     async def inbox_page(self, after: int) -> tuple[tuple[InboxItem, ...], bool]:
         """What the agent's inbox holds behind a position now, and whether there is more."""
-        path = f"/v1/asp/agents/{_segment(self._agent)}/inbox"
+        path = f"/v1/asp/agents/{segment(self._agent)}/inbox"
         request = _Request("GET", path, f"?after={after}", proven=True, accept=JSON)
         answer = await self._ask(request)
         try:
@@ -191,35 +192,23 @@ class HttpNode:
     async def revoke(self, agent: str, record: Mapping[str, Json]) -> dict[str, Json]:
         """Hand in a revocation signed by the agent's next key."""
         return await self._post(
-            f"/v1/asp/agents/{_segment(agent)}/revocations", canonical({**record})
+            f"/v1/asp/agents/{segment(agent)}/revocations", canonical({**record})
         )
 
     async def proofs(self, agent: str) -> dict[str, Json]:
         """What is known of a name: proven, contended, what is revoked."""
-        return await self._get(f"/v1/asp/agents/{_segment(agent)}/proofs")
+        return await self._get(f"/v1/asp/agents/{segment(agent)}/proofs")
 
     async def prove(self, agent: str, token: str | None = None) -> dict[str, Json]:
         """Ask for a token to prove the agent's domain with, or for the check of one."""
-        path = f"/v1/asp/agents/{_segment(agent)}/proofs"
+        path = f"/v1/asp/agents/{segment(agent)}/proofs"
         body = canonical({} if token is None else {"token": token})
         return (await self._ask(_Request("POST", path, body=body, proven=True))).json()
 
     async def statement(self, agent: str | None = None) -> dict[str, Json]:
         """The agent's own accounts and movements; another's for the operator."""
-        path = f"/v1/ledger/accounts/{_segment(agent or self._agent)}"
+        path = f"/v1/ledger/accounts/{segment(agent or self._agent)}"
         return await self._get(path, proven=True)
-
-    async def post_transfer(self, record: Mapping[str, Json]) -> dict[str, Json]:
-        """Hand in a transfer signed by the operator."""
-        return await self._post("/v1/ledger/transfers", canonical(dict(record)))
-
-    async def post_attestation(self, record: Mapping[str, Json]) -> dict[str, Json]:
-        """Hand in an attestation signed by the operator."""
-        return await self._post("/v1/trust/attestations", canonical(dict(record)))
-
-    async def post_endorsement(self, record: Mapping[str, Json]) -> dict[str, Json]:
-        """Hand in an endorsement signed by the endorser."""
-        return await self._post("/v1/trust/endorsements", canonical(dict(record)))
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -377,12 +366,8 @@ def _foreign(error: WireError) -> UnavailableError:
     return UnavailableError(f"a stream holds what no treaty node sends: {error.detail}")
 
 
-def _segment(agent: str) -> str:
-    return quote(agent, safe="")
-
-
 def _session(session: str) -> str:
-    return f"/v1/asp/sessions/{_segment(session)}"
+    return f"/v1/asp/sessions/{segment(session)}"
 
 
 def _loop_time() -> float:

@@ -24,6 +24,7 @@ from treaty.errors import Refused, TreatyError, UnavailableError
 from treaty.http import (
     routes_actp,
     routes_asp,
+    routes_disputes,
     routes_ledger,
     routes_mrp,
     routes_mrp_artifacts,
@@ -67,6 +68,7 @@ class App:
             *relays,
             *services,
             routes_asp.ROUTES,
+            routes_disputes.ROUTES,
             routes_ledger.ROUTES,
             routes_trust.ROUTES,
             routes_node.ROUTES,

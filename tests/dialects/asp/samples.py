@@ -23,6 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "referenceHash": TAG,
         "acknowledgment": "Yes.",
         "history": True,
+        "arbiterSeed": TAG,
     },
     "REJECT": {"referenceId": "prop_1", "code": "budget_exceeded", "reason": "Too dear."},
     "COUNTER": {
@@ -78,6 +79,7 @@ BODIES: dict[str, dict[str, Any]] = {
         },
         "proposalId": "prop_1",
         "disputeWindowMs": 3_600_000,
+        "arbiterSeed": TAG,
     },
     "DELEGATE": {
         "delegationId": "del_1",

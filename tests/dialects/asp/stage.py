@@ -30,13 +30,21 @@ from treaty.dialects.asp.folding import fold_message, orders
 from treaty.dialects.asp.messages import Envelope, Performative
 from treaty.dialects.asp.watching import measurements, wanted_checks
 from treaty.errors import TreatyError
+from treaty.identity.disputes import (
+    arbiter_secret,
+    arbiter_seed,
+    make_evidence,
+    make_filing,
+    make_finding,
+    make_reveal,
+)
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Ed25519Signer, PublicKey
 from treaty.wire.canonical import canonical
 from treaty.wire.digest import sha256_tag
 from treaty.wire.ids import uuid7
 from treaty.wire.instants import format_instant, parse_instant
-from treaty.wire.money import Money, money_to_json
+from treaty.wire.money import Money, money_from_json, money_to_json
 
 START_MS = parse_instant("2026-03-07T14:01:00.000Z")
 BASE_URL = "http://node.example"
@@ -62,6 +70,11 @@ def signer_of(name: str) -> Ed25519Signer:
     return Ed25519Signer(hashlib.sha256(f"stage {name}".encode()).digest())
 
 
+OPERATOR = signer_of("operator")
+CANDIDATES = [
+    {"uri": f"agent://judge{number}.example/desk", "organisation": f"judge{number}.example"}
+    for number in range(1, 13)
+]
 SIGNERS = {name: signer_of(name) for name in (*URIS, "alpha's next", "beta's next")}
 
 
@@ -135,6 +148,48 @@ class Actor:
         body = {"proposalId": name, "subject": "GPUs", "terms": changes.pop("terms", {})}
         until_ms = changes.pop("valid_until", None)
         return body if until_ms is None else {**body, "validUntil": format_instant(until_ms)}
+
+    def dispute(
+        self, name: str, commitment: str = "cmt", reason: str = "fulfillment-mismatch", **more: Any
+    ) -> None:
+        """File a dispute; ``part`` names a slice."""
+        record = make_filing(
+            self.signer,
+            dispute=name,
+            session=SESSION,
+            commitment=commitment,
+            filer=self.uri,
+            against=URIS["beta" if self.name == "alpha" else "alpha"],
+            reason=reason,
+            at_ms=self.stage.now_ms,
+            **more,
+        )
+        self.stage.hand_in("dispute", record)
+
+    def show(self, dispute: str, *, last: bool = False) -> None:
+        """Show a piece of evidence; ``last``: and rest."""
+        record = make_evidence(
+            self.signer, dispute=dispute, by=self.uri, statement="Look.", last=last,
+            at_ms=self.stage.now_ms,
+        )  # fmt: skip
+        self.stage.hand_in("evidence", record)
+
+    def rest(self, dispute: str) -> None:
+        """Show the last piece of evidence."""
+        self.show(dispute, last=True)
+
+    def reveal(self, dispute: str, *, wrong: bool = False) -> None:
+        """Show the secret for the draw of arbiters."""
+        found = self.stage.conversation.disputes[dispute]
+        secret = arbiter_secret(self.signer, SESSION, "other" if wrong else found.commitment)
+        record = make_reveal(
+            self.signer, dispute=dispute, by=self.uri, secret=secret, at_ms=self.stage.now_ms
+        )
+        self.stage.hand_in("reveal", record)
+
+    def seed(self, commitment: str = "cmt") -> str:
+        """The hash of that secret."""
+        return arbiter_seed(self.signer, SESSION, commitment)
 
     def accept(self, reference: str, **members: Any) -> str:
         """Say yes."""
@@ -239,6 +294,7 @@ class Stage:
         """(commitment, ``reserve`` | ``post`` | ``void``, units)."""
         self.context: rules.Context | None = None
         self.is_clearing = True
+        self.candidates = CANDIDATES
         self._drawn = 0
 
     def __getattr__(self, name: str) -> Actor:
@@ -338,13 +394,15 @@ class Stage:
             }
             if order.slice:
                 data["slice"] = order.slice
+            if order.bond:
+                data["bond"] = order.bond
             if order.kind is OrderKind.RESERVE:
-                self._book(order.commitment, "reserve", order.units)
+                self._book(order.bond or order.commitment, "reserve", order.units)
             else:
                 money = Money(order.post_units, order.escrow.money.asset)
                 data["posted"] = money_to_json(money)
-                self._book(order.commitment, "post", money.units)
-                self._book(order.commitment, "void", order.units - money.units)
+                self._book(order.bond or order.commitment, "post", money.units)
+                self._book(order.bond or order.commitment, "void", order.units - money.units)
             self.fact("escrow", **data)
 
     def _book(self, commitment: str, kind: str, units: int) -> None:
@@ -392,11 +450,36 @@ class Stage:
         self.fact("metric", commitmentId=found.commitment, part=found.part, ok=ok, taken=taken)
         self.clear()
 
+    def hand_in(self, kind: str, record: dict[str, Any]) -> None:
+        """The host takes in a signed record about a dispute."""
+        data: dict[str, Any] = {"record": record}
+        if kind == "dispute":
+            data["candidates"] = self.candidates
+        self.fact(kind, **data)
+        self.clear()
+
+    def finding(self, kind: str, dispute: str, by: str, amount: str, **more: Any) -> None:
+        """A vote of an arbiter, or the operator's ruling: so much to the payee."""
+        to_payee = money_from_json({"amount": amount, "currency": "USD"}, None)
+        record = make_finding(
+            kind, OPERATOR, dispute=dispute, by=by, to_payee=to_payee, at_ms=self.now_ms, **more
+        )
+        self.hand_in(kind, record)
+
+    def rule(self, dispute: str, amount: str, **more: Any) -> None:
+        """The operator rules."""
+        self.finding("ruling", dispute, "agent://node.example/operator", amount, **more)
+
+    def vote(self, dispute: str, number: int, amount: str, **more: Any) -> None:
+        """An arbiter that was drawn votes."""
+        arbiters = self.conversation.disputes[dispute].arbiters or (CANDIDATES[0]["uri"],)
+        self.finding("vote", dispute, arbiters[number - 1], amount, **more)
+
     def fire(self, name: str) -> None:
         """The host writes that a timer fired."""
         self.fact("timer", name=name, due=format_instant(self.now_ms))
         self.fired.append(name)
-        assert len(self.fired) < 64, f"timers fire for ever: {self.fired[-4:]}"
+        assert len(self.fired) < 128, f"timers fire for ever: {self.fired[-4:]}"
         self.clear()
 
     def outage(self, ms: int) -> None:

@@ -41,6 +41,7 @@ from treaty.wire.money import Money
 MEMBERS = """
 PROPOSE   proposalId id!  type text!  subject text!  terms object!  validUntil time?
 ACCEPT    referenceId id!  referenceHash hash?  acknowledgment text?  history flag?
+ACCEPT    arbiterSeed hash?
 REJECT    referenceId id!  code id!  reason text!
 COUNTER   referenceId id!  counterProposalId id!  terms object!  rejectionReason text?
 COUNTER   subject text?  final flag?  validUntil time?
@@ -48,7 +49,7 @@ INFORM    informType id!  subject text?  data object?  references ids?
 QUERY     queryId id!  queryType id!  subject text?  parameters object?
 CLARIFY   referenceId id!  question text!
 COMMIT    commitmentId id!  subject text?  terms object?  obligations duties!  escrow object?
-COMMIT    proposalId id?  disputeWindowMs count?
+COMMIT    proposalId id?  disputeWindowMs count?  arbiterSeed hash?
 COMMIT    escrow.amount amount!  escrow.currency currency!  escrow.releaseCondition text!
 COMMIT    escrow.payer agent?  escrow.payee agent?  escrow.schedule object?
 COMMIT    escrow.penaltyBps bps?
@@ -174,7 +175,7 @@ def test_each_performative_becomes_its_record() -> None:
     at_ms = parse_instant(TIME)
     expected = {
         "PROPOSE": Propose("prop_1", "terms", "GPUs", {"price": 3.5}, at_ms),
-        "ACCEPT": Accept("prop_1", TAG, "Yes.", history=True),
+        "ACCEPT": Accept("prop_1", TAG, "Yes.", history=True, arbiter_seed=TAG),
         "REJECT": Reject("prop_1", "budget_exceeded", "Too dear."),
         "COUNTER": Counter(
             "prop_1", "prop_2", "Costs are higher.", "GPUs", {"price": 4}, True, at_ms
@@ -214,6 +215,7 @@ def test_each_performative_becomes_its_record() -> None:
             ),
             "prop_1",
             3_600_000,
+            TAG,
         ),
     }
 

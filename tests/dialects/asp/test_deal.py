@@ -239,11 +239,13 @@ def test_the_file_has_no_room_for_what_nobody_checks(path: tuple[str, ...]) -> N
     assert failed(deal, ROOTS) == {"form"}
 
 
-def test_disputes_are_not_read_in_this_version() -> None:
-    deal = put(golden(), ("disputes",), [{}])
+def test_a_dispute_that_is_not_in_the_log_is_no_part_of_the_deal() -> None:
+    line = {"kind": "ruling", "record": {}, "position": 1, "at": "2026-03-07T14:00:00Z"}
+    for lines in ([{}], [line]):
+        deal = put(golden(), ("disputes",), lines)
 
-    assert not VALIDATOR.is_valid(deal)
-    assert failed(deal, ROOTS) == {"form"}
+        assert VALIDATOR.is_valid(deal) == (lines == [line])
+        assert failed(deal, ROOTS) == {"states"}
 
 
 def test_the_host_named_in_a_deal_is_the_one_of_its_file() -> None:

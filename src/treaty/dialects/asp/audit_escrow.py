@@ -20,7 +20,8 @@ from treaty.core.settlement import note_settled
 from treaty.dialects.asp.audit_file import Deal, Entry
 from treaty.dialects.asp.audit_keys import unanchored
 from treaty.dialects.asp.conversation import Conversation, with_commitment
-from treaty.dialects.asp.deal import ESCROW, escrow_line
+from treaty.dialects.asp.deal import ESCROW, dispute_line, escrow_line, is_dispute
+from treaty.dialects.asp.disputes import note_bond
 from treaty.dialects.asp.folding import arrive, orders, stamp
 from treaty.errors import WireError, shown
 from treaty.wire.canonical import Json, canonical
@@ -35,7 +36,7 @@ def movement_data(conversation: Conversation, order: Order) -> dict[str, Json]:
     escrow = order.escrow
     data: dict[str, Json] = {
         "movement": order.kind.value,
-        "reservation": f"{conversation.id}/{order.commitment}",
+        "reservation": _reservation(conversation, order),
         "commitmentId": order.commitment,
         "commitHash": conversation.commitments[order.commitment].hash,
         "payer": escrow.payer,
@@ -44,11 +45,18 @@ def movement_data(conversation: Conversation, order: Order) -> dict[str, Json]:
     }
     if order.slice:
         data["slice"] = order.slice
+    if order.bond:
+        data["bond"] = order.bond
     if order.kind is OrderKind.SETTLE:
         voided = order.units - order.post_units
         data["posted"] = dict(money_to_json(Money(order.post_units, escrow.money.asset)))
         data["voided"] = dict(money_to_json(Money(voided, escrow.money.asset)))
     return data
+
+
+def _reservation(conversation: Conversation, order: Order) -> str:
+    own = f"{conversation.id}/{order.commitment}"
+    return f"{own}/{order.bond}" if order.bond else own
 
 
 def moved(
@@ -62,6 +70,9 @@ def moved(
         detail = f"no such movement was due: {shown(fact.data.get('movement'))}"
         return stamped, [Finding(claim, entry.where, detail)]
     wrong = _differences(fact.data, movement_data(conversation, order))
+    if order.bond:
+        after = arrive(conversation, note_bond(stamped, order))
+        return after, [Finding(claim, entry.where, detail) for detail in wrong]
     commitment = conversation.commitments[order.commitment]
     if order.kind is OrderKind.RESERVE:
         commitment = note_reserved(commitment, fact.at_ms)
@@ -77,9 +88,10 @@ def _claim_of(line: Mapping[str, Json]) -> str:
 
 def _due_order(conversation: Conversation, fact: HostFact) -> Order | None:
     name, movement = fact.data.get("commitmentId"), fact.data.get("movement")
-    slice_id = fact.data.get("slice") or WHOLE
+    slice_id, bond = fact.data.get("slice") or WHOLE, fact.data.get("bond") or ""
     for order in orders(conversation):
-        if order.commitment == name and order.kind.value == movement and order.slice == slice_id:
+        wanted = (order.commitment, order.kind.value, order.slice, order.bond)
+        if wanted == (name, movement, slice_id, bond):
             return order
     return None
 
@@ -102,6 +114,7 @@ def check_escrow(
     ``conversation`` is the session as far as it was played, ``stopped`` where that ended.
     """
     yield from _check_lines(deal)
+    yield from _check_disputes(deal)
     held = any(isinstance(one.log, HostFact) and one.log.fact == ESCROW for one in deal.log)
     pending = orders(conversation)
     for order in pending:
@@ -139,6 +152,19 @@ def _check_lines(deal: Deal) -> Iterator[Finding]:
             yield Finding(claim, where, detail)
     for entry, line in facts[len(deal.escrow) :]:
         yield Finding(_claim_of(line), entry.where, "escrow has no line for this movement")
+
+
+def _check_disputes(deal: Deal) -> Iterator[Finding]:
+    """The lines of ``disputes`` are the records in the log, which were checked when played."""
+    facts = [(entry, dispute_line(entry.log)) for entry in deal.log if is_dispute(entry.log)]
+    for number, line in enumerate(deal.disputes, start=1):
+        where = f"disputes line {number}"
+        if number > len(facts):
+            yield Finding("states", where, "the log has no such record")
+        elif not _same(line, facts[number - 1][1]):
+            yield Finding("states", where, f"it is not what {facts[number - 1][0].where} says")
+    for entry, _ in facts[len(deal.disputes) :]:
+        yield Finding("states", entry.where, "disputes has no line for this record")
 
 
 def _same(line: Json, other: Json) -> bool:

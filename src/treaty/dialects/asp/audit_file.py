@@ -39,6 +39,7 @@ TEXT_CHARS_MAX: Final = 64 * 1024 * 1024
 LOG_MAX: Final = 4 * MESSAGES_MAX
 CARDS_MAX: Final = 64
 OUTCOMES_MAX: Final = 10_000
+DISPUTES_MAX: Final = 4_096
 TRUST_MAX: Final = 64
 PROOF_MAX: Final = 128
 
@@ -152,6 +153,7 @@ class Deal:
     log: tuple[Entry, ...]
     cards: tuple[Card, ...]
     escrow: list[Json] = field(repr=False)
+    disputes: list[Json] = field(repr=False)
     outcomes: tuple[Logged, ...]
     trust: list[Json] = field(repr=False)
     log_head: Mapping[str, Json] | None = field(repr=False)
@@ -193,8 +195,6 @@ def open_deal(value: Json) -> tuple[Deal, list[Finding]]:
     messages = tuple(one for one in everything if not _is_discovery(one))
     log = _log(deal, findings)
     receipts, unmet = _pair(messages, log)
-    if _array(deal, "disputes", 0):
-        findings.append(Finding("form", "disputes", "this version reads none"))
     return Deal(
         heading=heading,
         discovery=discovery,
@@ -202,6 +202,7 @@ def open_deal(value: Json) -> tuple[Deal, list[Finding]]:
         log=log,
         cards=_cards(deal, findings),
         escrow=_array(deal, "escrow", LOG_MAX),
+        disputes=_array(deal, "disputes", DISPUTES_MAX),
         outcomes=_outcomes(deal, findings),
         trust=_array(deal, "trust", TRUST_MAX),
         log_head=fields.obj_or(deal, "logHead"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from treaty.core.commitment import OrderKind
 from treaty.core.deal import Finding, Roots, lack
@@ -23,6 +24,7 @@ from treaty.dialects.asp.choices import FRESHNESS_MS
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import due, fold_fact
 from treaty.dialects.asp.dialect import ASP, Ending
+from treaty.dialects.asp.disputes import FACTS as DISPUTE_FACTS
 from treaty.dialects.asp.folding import fold_message, orders, stamp
 from treaty.dialects.asp.messages import Accept, Close, Commit, Counter, Propose
 from treaty.dialects.asp.rules import judge
@@ -139,6 +141,10 @@ def _check_unreserved(run: _Play, entry: Entry) -> None:
             run.findings.append(Finding("reserved", entry.where, detail))
 
 
+_CLAIM_OF: Final = {METRIC: METRIC, **dict.fromkeys(DISPUTE_FACTS, "states")}
+"""The claim that a fact out of place speaks against; of all others it is the times."""
+
+
 def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
     """Play one fact of the host, if it was due."""
     if fact.fact == "escrow":
@@ -152,7 +158,7 @@ def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
             return
     except TreatyError as error:
         wrong = error.detail
-    claim = METRIC if fact.fact == METRIC else "times"
+    claim = _CLAIM_OF.get(fact.fact, "times")
     run.findings.append(Finding(claim, entry.where, wrong))
     run.conversation = stamp(run.conversation, fact.at_ms, fact.position, entry.hash)
 

@@ -210,6 +210,9 @@ def _check_outcome(
     if agents != {ending.payer, ending.payee}:
         yield Finding("trust", logged.where, "its parties are not those of the commitment")
         return
+    if (outcome.disputed, outcome.severity) != (ending.disputed, ending.severity):
+        detail = f"its dispute is of severity {outcome.severity}, by the session {ending.severity}"
+        yield Finding("trust", logged.where, detail)
     for party in outcome.parties:
         for detail in _party_differences(party, ending):
             yield Finding("trust", logged.where, f"{party.agent}: {detail}")

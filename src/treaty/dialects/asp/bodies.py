@@ -54,6 +54,7 @@ def _accept(body: Object) -> Accept:
         reference_hash=_hash_or(body, "referenceHash"),
         acknowledgment=fields.text_or(body, "acknowledgment"),
         history=fields.flag(body, "history"),
+        arbiter_seed=_hash_or(body, "arbiterSeed"),
     )
 
 
@@ -118,6 +119,7 @@ def _commit(body: Object) -> Commit:
         escrow=_escrow(body),
         proposal_id=fields.ident_or(body, "proposalId"),
         dispute_window_ms=fields.integer_or(body, "disputeWindowMs"),
+        arbiter_seed=_hash_or(body, "arbiterSeed"),
     )
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from treaty.core.commitment import Commitment
+from treaty.core.dispute import Dispute
 from treaty.core.session import Session
 from treaty.dialects.asp.choices import DURATION, TIMEOUTS
 from treaty.dialects.asp.machine import IDLE, RULES, wire_state
@@ -175,6 +176,7 @@ class Conversation:
     """Every id used in this session; one namespace, each used once (B2)."""
     proposals: Mapping[str, Proposal] = field(default_factory=_nothing)
     commitments: Mapping[str, Commitment] = field(default_factory=_nothing)
+    disputes: Mapping[str, Dispute] = field(default_factory=_nothing)
     reported: frozenset[str] = frozenset()
     """Commitments whose outcome stands in the log."""
     delegations: Mapping[str, Delegation] = field(default_factory=_nothing)
@@ -267,3 +269,8 @@ def with_delegation(conversation: Conversation, delegation: Delegation) -> Conve
     """Add or replace one delegation."""
     delegations = {**conversation.delegations, delegation.id: delegation}
     return replace(conversation, delegations=delegations)
+
+
+def with_dispute(conversation: Conversation, dispute: Dispute) -> Conversation:
+    """Add or replace one dispute."""
+    return replace(conversation, disputes={**conversation.disputes, dispute.id: dispute})

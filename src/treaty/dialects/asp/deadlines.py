@@ -22,6 +22,7 @@ from treaty.core.log import HostFact
 from treaty.core.movement import WHOLE
 from treaty.core.session import RETURN, enter
 from treaty.core.settlement import end, note_settled, orders
+from treaty.dialects.asp import disputes
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
@@ -67,6 +68,7 @@ def deadlines(conversation: Conversation) -> tuple[Deadline, ...]:
         *_commitment_timers(conversation),
         *_delegation_timers(conversation),
     ]
+    found += [Deadline(name, due_ms) for name, due_ms in disputes.running(conversation)]
     return tuple(sorted(found, key=lambda one: (one.due_ms, one.name)))
 
 
@@ -138,6 +140,8 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
         moved = _move_escrow(moved, fact)
     elif fact.fact == METRIC:
         moved = note_metric(moved, fact)
+    elif fact.fact in disputes.FACTS:
+        moved = disputes.note(moved, fact)
     elif fact.fact == "outcome":
         moved = _report(moved, fact)
     elif fact.fact == "outage":
@@ -155,7 +159,7 @@ _TIMERS: Final = frozenset(
 
 
 def _fire(conversation: Conversation, name: str) -> Conversation:
-    if name not in _TIMERS and not name.startswith((_COMMITMENT, _DELEGATION)):
+    if name not in _TIMERS and not name.startswith((_COMMITMENT, _DELEGATION, disputes.TIMER)):
         return conversation
     if not any(
         one.name == name and one.due_ms <= conversation.at_ms for one in deadlines(conversation)
@@ -166,6 +170,8 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
         return with_commitment(conversation, pass_time(commitment, conversation.at_ms))
     if name.startswith(_DELEGATION):
         return leave(conversation, conversation.delegations[name.removeprefix(_DELEGATION)])
+    if name.startswith(disputes.TIMER):
+        return disputes.fire(conversation, name)
     if name in ("invitation", "identity"):
         return _enter(conversation, FAILED)
     if name in ("idle", "session"):
@@ -201,22 +207,27 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
     if commitment is None or commitment.escrow is None:
         raise WireError("an escrow movement names a commitment with escrow")
     movement = fields.text(fact.data, "movement")
-    slice_id = fields.text_or(fact.data, "slice") or WHOLE
+    bond, slice_id = fields.text_or(fact.data, "bond"), fields.text_or(fact.data, "slice")
     due_now = (
         one
-        for one in orders(commitment)
-        if one.kind.value == movement and (one.kind is OrderKind.RESERVE or one.slice == slice_id)
+        for one in (disputes.bond_orders(conversation) if bond else orders(commitment))
+        if (one.commitment, one.kind.value, one.bond) == (name, movement, bond or "")
+        and (one.kind is OrderKind.RESERVE or one.slice == (slice_id or WHOLE))
     )
     ordered = next(due_now, None)
     if ordered is None:
         raise Refused(f"no {shown(movement)} is due for {shown(name)}", "transition_invalid")
+    if ordered.kind is OrderKind.SETTLE:
+        posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
+        if posted.units != ordered.post_units:
+            # The host moves what was earned, and nothing else: every participant checks it.
+            raise WireError(f"posted {posted.units} units where {ordered.post_units} are due")
+    if bond:
+        return disputes.note_bond(conversation, ordered)
     if ordered.kind is OrderKind.RESERVE:
         return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
-    posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
-    if posted.units != ordered.post_units:
-        # The host moves what was earned, and nothing else: every participant checks it.
-        raise WireError(f"posted {posted.units} units where {ordered.post_units} are due")
-    return with_commitment(conversation, note_settled(commitment, posted.units, slice_id))
+    settled = note_settled(commitment, ordered.post_units, ordered.slice)
+    return with_commitment(conversation, settled)
 
 
 def _report(conversation: Conversation, fact: HostFact) -> Conversation:
@@ -248,7 +259,7 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
             moved = with_proposal(moved, replace(proposal, valid_until_ms=until_ms))
     for commitment in moved.live:
         moved = with_commitment(moved, extend(commitment, gone_ms))
-    return moved
+    return disputes.extended(moved, gone_ms)
 
 
 def _revoke(conversation: Conversation, fact: HostFact) -> Conversation:

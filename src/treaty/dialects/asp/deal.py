@@ -23,6 +23,7 @@ from treaty.dialects.asp.choices import BODY_BYTES_MAX, TAG
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import fold_fact
+from treaty.dialects.asp.disputes import FACTS as DISPUTE_FACTS
 from treaty.dialects.asp.folding import fold_message
 from treaty.errors import MisuseError, TreatyError
 from treaty.identity.records import INTEGRITY
@@ -55,7 +56,6 @@ def make_deal(
     outcomes: Iterable[Mapping[str, Json]] = (),
     trust: Iterable[Mapping[str, Json]] = (),
     log_head: Mapping[str, Json] | None = None,
-    disputes: Iterable[Mapping[str, Json]] = (),
     share: bool = False,
 ) -> dict[str, Json]:
     """Assemble the file of one session.
@@ -97,7 +97,7 @@ def make_deal(
         "outcomes": [dict(outcome) for outcome in outcomes],
         "trust": [dict(line) for line in trust],
         "logHead": None if log_head is None else dict(log_head),
-        "disputes": [dict(dispute) for dispute in disputes],
+        "disputes": [dispute_line(one) for one in records if is_dispute(one)],
     }
 
 
@@ -152,6 +152,22 @@ def escrow_line(entry: Receipt | HostFact) -> dict[str, Json]:
     """The line of ``escrow`` for one escrow fact: its data, and where in the log it stands."""
     assert isinstance(entry, HostFact)
     return {**entry.data, "position": entry.position, "at": format_instant(entry.at_ms)}
+
+
+def is_dispute(entry: Receipt | HostFact) -> bool:
+    """True for the facts that hold a record of a dispute."""
+    return isinstance(entry, HostFact) and entry.fact in DISPUTE_FACTS
+
+
+def dispute_line(entry: Receipt | HostFact) -> dict[str, Json]:
+    """The line of ``disputes`` for one such fact: the signed record, and where it stands."""
+    assert isinstance(entry, HostFact)
+    return {
+        "kind": entry.fact,
+        "record": entry.data.get("record"),
+        "position": entry.position,
+        "at": format_instant(entry.at_ms),
+    }
 
 
 def withhold(deal: Mapping[str, Json], message_number: int) -> dict[str, Json]:

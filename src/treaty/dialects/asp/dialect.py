@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from treaty.core.commitment import Commitment, CommitmentState, ObligationState, Order
+from treaty.core.dispute import Dispute
 from treaty.core.log import HostFact, Receipt
 from treaty.core.matching import Need, Page
-from treaty.dialects.asp import deadlines, discovery, folding, rules, views, watching
+from treaty.dialects.asp import (
+    deadlines,
+    discovery,
+    disputes,
+    folding,
+    rules,
+    views,
+    watching,
+)
 from treaty.dialects.asp.choices import SIGNING_PREFIX, TAG
 from treaty.dialects.asp.codec import decode
-from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.conversation import Conversation, Participant
 from treaty.dialects.asp.machine import INVITED, INVITED_COUNTERED
 from treaty.dialects.asp.messages import Envelope, Propose
 from treaty.errors import WireError
@@ -47,6 +56,9 @@ class Ending:
     kept: Mapping[str, bool]
     ratings: Mapping[str, int]
     consent: bool
+    disputed: bool = False
+    severity: int | None = None
+    """The resolver's, when a ruling found a breach (B15)."""
 
 
 class AspDialect:
@@ -167,6 +179,27 @@ class AspDialect:
         """Measurements under way."""
         return watching.measurements(state)
 
+    def judge_dispute(self, state: Conversation, record: Mapping[str, Json], at_ms: int) -> None:
+        """Refuse a filing that is not lawful now."""
+        disputes.judge_filing(state, record, at_ms)
+
+    def dispute(self, state: Conversation, dispute: str) -> Dispute:
+        """One dispute of a session."""
+        return disputes.find(state, dispute)
+
+    def dispute_records(self, state: Conversation, dispute: str) -> frozenset[str]:
+        """Records about it that are in the log."""
+        return disputes.find(state, dispute).records
+
+    def dispute_view(self, state: Conversation, dispute: str) -> dict[str, Json]:
+        """One dispute as its parties see it."""
+        return views.dispute_view(state, disputes.find(state, dispute))
+
+    def arbiters(self, state: Conversation) -> tuple[Participant, ...]:
+        """Who judges in this session."""
+        drawn = {uri for one in state.disputes.values() for uri in one.arbiters}
+        return tuple(Participant(uri, "arbiter", "") for uri in sorted(drawn))
+
     def settled(self, state: Conversation, commitment: str) -> Ending:
         """How a commitment ended."""
         return _ending(state, state.commitments[commitment])
@@ -236,6 +269,11 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         )
         for party in (escrow.payer, escrow.payee)
     }
+    rulings = [
+        one.ruling for one in disputes.disputes_of(state, commitment.id) if one.ruling is not None
+    ]
+    # Where nobody ruled in time the record decided, and nobody's standing moves (B15).
+    undecided = any(one.by == "record" for one in rulings)
     ratings = {
         state.other(rater): closing.rating
         for rater, closing in state.closings.items()
@@ -246,10 +284,12 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         payer=escrow.payer,
         payee=escrow.payee,
         asset=escrow.money.asset,
-        value_units=_value_units(commitment, kept[escrow.payee]),
+        value_units=0 if undecided else _value_units(commitment, kept[escrow.payee]),
         kept=kept,
         ratings=ratings,
         consent=commitment.state is CommitmentState.ENDED,
+        disputed=bool(rulings),
+        severity=max((one.severity for one in rulings), default=0) or None,
     )
 
 

@@ -38,6 +38,7 @@ from treaty.dialects.asp.conversation import (
     with_proposal,
 )
 from treaty.dialects.asp.delegations import join, leave, note_commitment, read_limits
+from treaty.dialects.asp.disputes import bond_orders
 from treaty.dialects.asp.escalations import begin_escalation, end_escalation
 from treaty.dialects.asp.machine import CLOSED, CLOSING, ESCALATED, RULES
 from treaty.dialects.asp.messages import (
@@ -212,7 +213,8 @@ def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversa
         accepted = replace(moved.proposals[reference], state="accepted")
         return replace(with_proposal(moved, accepted), agreed=reference)
     if act == "ACCEPT/commitment":
-        return with_commitment(moved, bind(moved.commitments[reference], at_ms))
+        bound = bind(moved.commitments[reference], at_ms)
+        return with_commitment(moved, replace(bound, accepter_seed=body.arbiter_seed))
     if act == "ACCEPT/delegation":
         return join(moved, moved.delegations[reference], history=body.history)
     invitation = moved.invitation
@@ -353,6 +355,7 @@ def both_closed(conversation: Conversation) -> bool:
 
 def orders(conversation: Conversation) -> tuple[Order, ...]:
     """What the clearing must do now, oldest commitment first."""
-    return tuple(
+    found = [
         one for commitment in conversation.commitments.values() for one in orders_of(commitment)
-    )
+    ]
+    return (*found, *bond_orders(conversation))

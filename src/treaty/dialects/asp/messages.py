@@ -60,6 +60,8 @@ class Accept:
     acknowledgment: str | None
     history: bool = False
     """Of a delegation: the delegate may see what came before it joined (B14)."""
+    arbiter_seed: str | None = None
+    """Of an accepted commitment: hash of a secret for the draw of arbiters (B15)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class Commit:
     proposal_id: str | None
     """The accepted proposal whose terms this commitment contains (B11)."""
     dispute_window_ms: int | None
+    arbiter_seed: str | None = None
+    """Hash of the author's secret for the draw of arbiters (B15)."""
 
 
 @dataclass(frozen=True, slots=True)

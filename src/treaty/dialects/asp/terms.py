@@ -125,6 +125,7 @@ def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment
         obligations=(*duties, *parts),
         escrow=escrow,
         window_ms=window,
+        seed=body.arbiter_seed,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from treaty.core.commitment import Commitment, Share
+from treaty.core.dispute import Dispute
 from treaty.dialects.asp import deadlines
 from treaty.dialects.asp.conversation import Conversation, Delegation
 from treaty.wire.canonical import Json
@@ -29,6 +30,7 @@ def session_view(state: Conversation) -> dict[str, Json]:
         "delegations": [_delegation_view(one) for one in state.delegations.values()],
         "escalation": _escalation_view(state),
         "commitments": [_commitment_view(one) for one in state.commitments.values()],
+        "disputes": [dispute_view(state, one) for one in state.disputes.values()],
         "deadlines": [
             {"timer": one.name, "due": format_instant(one.due_ms)}
             for one in deadlines.deadlines(state)
@@ -99,4 +101,41 @@ def _slice_view(commitment: Commitment, share: Share) -> dict[str, Json]:
     view: dict[str, Json] = {"id": share.id, **money_to_json(Money(share.units, asset))}
     if share.posted is not None:
         view["posted"] = dict(money_to_json(Money(share.posted, asset)))
+    return view
+
+
+def dispute_view(state: Conversation, dispute: Dispute) -> dict[str, Json]:
+    """One dispute: what it is about, where it stands, and how it was ruled."""
+    escrow = state.commitments[dispute.commitment].escrow
+    assert escrow is not None
+    asset = escrow.money.asset
+    view: dict[str, Json] = {
+        "disputeId": dispute.id,
+        "sessionId": state.id,
+        "commitmentId": dispute.commitment,
+        "phase": dispute.phase.value,
+        "filedBy": dispute.filer,
+        "filedAgainst": dispute.against,
+        "reason": dispute.reason,
+        "amount": dict(money_to_json(Money(dispute.units, asset))),
+        "bond": dict(money_to_json(Money(dispute.bond_units, asset))),
+        "filedAt": format_instant(dispute.at_ms),
+        "arbiters": list(dispute.arbiters),
+        "voted": list(dispute.votes),
+    }
+    if dispute.slice:
+        view["part"] = dispute.slice
+    if dispute.ruling is None:
+        view["due"] = format_instant(dispute.due_ms)
+        return view
+    ruling = dispute.ruling
+    view["ruling"] = {
+        "by": ruling.by,
+        "why": ruling.why,
+        "toPayee": dict(money_to_json(Money(ruling.to_payee, asset))),
+        "toPayer": dict(money_to_json(Money(dispute.units - ruling.to_payee, asset))),
+        "severity": ruling.severity,
+        "bondTo": dispute.against if dispute.bond_lost else dispute.filer,
+        "at": format_instant(ruling.at_ms),
+    }
     return view
