@@ -20,8 +20,9 @@ def test_help_lists_every_command() -> None:
     done = run("--help")
 
     assert done.exit_code == 0
+    width = max(map(len, COMMANDS)) + 2
     for name, (_, line) in COMMANDS.items():
-        assert f"  {name:<10}{line}" in done.stdout.splitlines()
+        assert f"  {name:<{width}}{line}" in done.stdout.splitlines()
 
 
 def test_every_name_in_the_table_is_a_command_with_that_name() -> None:

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "decisions": ("treaty.cli.decisions:decisions", "Read again what was decided, and why."),
     "offers": ("treaty.cli.offers:offers", "Learn why your offers lost, of what buyers told."),
     "bridge": ("treaty.cli.bridge:bridge", "Offer an OpenAPI service or MCP server over MRP."),
+    "publish": ("treaty.cli.publish:publish", "List a provider in a registry of providers."),
     "learn": ("treaty.cli.learn:learn", "Show what an agent has learnt, privately."),
     "export": ("treaty.cli.export:export", "Write a session as a deal file."),
     "roots": ("treaty.cli.roots:roots", "Export a node's keys, to verify deals with."),
