@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from treaty.app.places import now_ms
 from treaty.dialects.mrp.authority import Authority, Mode
 from treaty.dialects.mrp.choices import Profile
+from treaty.dialects.mrp.keysets import read_keys
 from treaty.dialects.mrp.listing import Publishing, make_entry, read_listed
 from treaty.dialects.mrp.offering import Offering
 from treaty.dialects.mrp.serving import MRP
 from treaty.engine.capability import Capability
 from treaty.engine.service_dialect import Serving
 from treaty.errors import MisuseError, Refused, TreatyError, UnavailableError, WireError, shown
-from treaty.identity.keys import PublicKey, Signer, read_public_key
-from treaty.wire import fields
-from treaty.wire.canonical import Json, read_json
+from treaty.identity.keys import PublicKey, Signer
+from treaty.wire.canonical import Json
 from treaty.wire.digest import sha256
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def open_services(plan: ServicePlan, signer: Signer, url: str, complain: Complai
     from treaty.http.guarded import GuardedClient
 
     capabilities = plan.capabilities
-    ring = KeyRing(_read(plan.keys, read_keys, {}))
+    ring = KeyRing(_read(plan.keys, lambda raw: read_keys(raw, now_ms()), {}))
     authority = Authority(plan.mode, _read(plan.tokens, read_tokens, {}), ring)
     profile = Profile.STRICT if plan.is_strict else Profile.COMPAT
     offering = Offering(f"service:treaty/{signer.key.key_id}", capabilities)
@@ -271,21 +272,3 @@ def read_tokens(raw: bytes) -> dict[str, frozenset[str]]:
         if len(tokens) > TOKENS_MAX:
             raise WireError(f"more than {TOKENS_MAX} tokens")
     return tokens
-
-
-def read_keys(raw: bytes) -> dict[str, PublicKey]:
-    """Read a key set (RFC 7517) of Ed25519 keys; each has its thumbprint and its ``kid`` as name.
-
-    Raises ``WireError``.
-    """
-    document = read_json(raw)
-    if not isinstance(document, dict):
-        raise WireError("a key set is a JSON object with keys")
-    keys: dict[str, PublicKey] = {}
-    for one in fields.items(document, "keys", most=TOKENS_MAX):
-        key = read_public_key(one)
-        keys[key.key_id] = key
-        kid = one.get("kid") if isinstance(one, dict) else None
-        if isinstance(kid, str):
-            keys[kid] = key
-    return keys

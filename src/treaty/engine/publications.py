@@ -53,8 +53,8 @@ class Publisher(Protocol):
     def entry(self, manifest: bytes, url: str) -> Mapping[str, Json]:
         """What a manifest at this address says of its provider. Raises ``WireError``."""
 
-    def keys(self, raw: bytes) -> Sequence[Json]:
-        """The keys a provider shows at its origin. Raises ``WireError``."""
+    def keys(self, raw: bytes, at_ms: int) -> Sequence[Json]:
+        """The keys a provider shows at its origin, as JWKs. Raises ``WireError``."""
 
     def fits(self, entry: Mapping[str, Json], capability: str | None, policy: str | None) -> bool:
         """True for an entry that has both."""
@@ -211,7 +211,7 @@ class Publications:
         """The keys shown at an origin; none where it shows none that can be read."""
         try:
             got = await self._fetch(f"{read_url(url).origin}/.well-known/mrp-keys.json", "*/*")
-            return self._publisher.keys(got.body) if got.is_success else ()
+            return self._publisher.keys(got.body, self._desk.clock()) if got.is_success else ()
         except TreatyError:
             return ()
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from treaty.dialects.mrp import rejections, schemas
 from treaty.dialects.mrp.choices import ENVELOPE_MEDIA, MANIFEST_MEDIA, VERSION
+from treaty.dialects.mrp.keysets import KEYS_PATH, write_keys
 from treaty.errors import Refused
 from treaty.http.answers import raw_json
 from treaty.http.asking import Ask, Routes
@@ -51,9 +52,7 @@ async def manifest(ask: Ask) -> Response:
 
 async def keys(ask: Ask) -> Response:
     """The keys the provider signs with, as a key set (RFC 7517)."""
-    key = services_of(ask).dialect.signer.key
-    active: dict[str, Json] = {**key.jwk(), "kid": key.key_id, "use": "sig", "alg": "EdDSA"}
-    return raw_json(canonical({"keys": [active]}))
+    return raw_json(canonical(write_keys([services_of(ask).dialect.signer.key])))
 
 
 async def schema_index(_ask: Ask) -> Response:
@@ -89,7 +88,7 @@ async def reject(ask: Ask) -> Response:
 
 ROUTES: Final[Routes] = {
     "/.well-known/mrp.json": {"GET": well_known, "HEAD": well_known},
-    "/.well-known/mrp-keys.json": {"GET": keys, "HEAD": keys},
+    KEYS_PATH: {"GET": keys, "HEAD": keys},
     "/mrp/manifest": {"GET": manifest, "HEAD": manifest},
     "/mrp/manifest/{capability}": {"GET": manifest, "HEAD": manifest},
     "/mrp/schemas": {"GET": schema_index, "HEAD": schema_index},

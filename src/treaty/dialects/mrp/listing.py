@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Final
 
 from treaty.dialects.mrp import choices as mrp
+from treaty.dialects.mrp.keysets import read_keys
 from treaty.dialects.mrp.manifest import Manifest, read_manifest
 from treaty.errors import WireError, shown
-from treaty.identity.keys import read_public_key
 from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
 from treaty.wire.hosts import read_url
@@ -21,7 +21,6 @@ from treaty.wire.money import decimal_number
 
 LISTED_MAX: Final = 10_000
 LISTED_BYTES_MAX: Final = 16 * 1_048_576
-KEYS_MAX: Final = 16
 LEVELS: Final = ("self_asserted", "registry_attested", "third_party_indexed", "third_party_audited")
 KINDS: Final = ("provider", "indexed")
 _LISTS: Final = ("capabilities", "policies", "proofs")
@@ -45,18 +44,10 @@ class Publishing:
             proofs=read.proofs_required,
         )
 
-    def keys(self, raw: bytes) -> list[Json]:
-        """The Ed25519 keys of a key set; other kinds are passed over. Raises ``WireError``."""
-        document = read_json(raw)
-        if not isinstance(document, dict):
-            raise WireError(f"a key set is an object, not {shown(document)}")
-        found: list[Json] = []
-        for one in fields.items(document, "keys", most=KEYS_MAX):
-            try:
-                found.append(read_public_key(one).jwk())
-            except WireError:
-                continue
-        return found
+    def keys(self, raw: bytes, at_ms: int) -> list[Json]:
+        """The Ed25519 keys of a set that are good now. Raises ``WireError``."""
+        found = {key.key_id: key for key in read_keys(raw, at_ms).values()}
+        return [key.jwk() for key in found.values()]
 
     def fits(self, entry: Mapping[str, Json], capability: str | None, policy: str | None) -> bool:
         """True for an entry that names both, exactly."""
