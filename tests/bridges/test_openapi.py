@@ -154,6 +154,7 @@ def test_a_relative_server_is_beside_the_description() -> None:
     found = read_description(raw, read_url("http://api.example:81/docs/v1/openapi.json"))
 
     assert found.base == read_url("http://api.example:81/docs/v2")
+    assert found.is_relative
 
 
 @pytest.mark.parametrize(

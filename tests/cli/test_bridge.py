@@ -192,6 +192,23 @@ def test_a_fetched_description_is_not_trusted_beyond_its_origin(
     assert trusted(own, "http://10.1.1.1/api") == ("http://10.1.1.1",)
 
 
+@pytest.mark.parametrize(
+    ("backend_given", "base"),
+    [
+        ("http://10.0.0.1:81", "http://10.0.0.1:81/v1"),
+        ("http://10.0.0.1:81/api", "http://10.0.0.1:81/api"),
+    ],
+)
+def test_a_path_alone_is_one_at_the_backend(tmp_path: Path, backend_given: str, base: str) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(SPEC.format(url=""))
+    done = run("bridge", "openapi", "--list", "--json", "--backend", backend_given, own)
+
+    assert json.loads(done.stdout)["source"] == f"Pets at {base}"
+    without = run("bridge", "openapi", "--list", own)
+    assert (without.exit_code, "--backend URL" in without.output) == (2, True)
+
+
 @pytest.mark.parametrize("text", ["-1", "x", "NaN", "1e9", "Infinity"])
 def test_a_price_is_a_number_of_dollars(text: str) -> None:
     with pytest.raises(click.BadParameter):

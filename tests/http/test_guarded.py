@@ -106,6 +106,14 @@ async def test_a_name_that_leads_inside_is_refused(address: str) -> None:
     assert await refusal(client, "http://127.0.0.1.nip.io/") == "address_forbidden"
 
 
+async def test_where_a_name_leads_within_is_not_told() -> None:
+    client = GuardedClient(resolve=resolving(("10.1.2.3",)))
+    with pytest.raises(Refused) as caught:
+        await client.fetch("http://inside.example/")
+
+    assert "10.1.2.3" not in str(caught.value.detail)
+
+
 async def test_one_forbidden_address_forbids_the_name() -> None:
     client = GuardedClient(resolve=resolving(("93.184.216.34", "127.0.0.1")))
 

@@ -155,6 +155,8 @@ class McpServer:
                 stdout=asyncio.subprocess.PIPE,
                 env={**_passed(), **self._environment},
                 limit=LINE_BYTES_MAX,
+                # Ctrl-C is for the node, which ends its server itself.
+                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             raise _failed(f"{shown(self._command[0])} cannot be started") from error

@@ -78,6 +78,8 @@ class Description:
     title: str
     base: Place | None
     """Where the operations are, as the description says; None when it does not."""
+    is_relative: bool
+    """True when it says so by a path alone."""
     operations: tuple[Operation, ...]
     left_out: tuple[str, ...]
     """What cannot be carried out, and why, for the operator."""
@@ -95,6 +97,7 @@ def read_description(raw: bytes, source: Place | None = None) -> Description:
         raise MisuseError(f"an OpenAPI description of version 3 is read, not {shown(found)}")
     info = document.get("info")
     title = info.get("title") if isinstance(info, dict) else None
+    server = _server(document)
     operations: list[Operation] = []
     left_out: list[str] = []
     for where, method, path, item in _listed(document):
@@ -107,7 +110,8 @@ def read_description(raw: bytes, source: Place | None = None) -> Description:
             left_out.append(f"{where}: {error.detail}")
     return Description(
         title=title if isinstance(title, str) else "",
-        base=_base(document, source),
+        base=_base(server, source),
+        is_relative="://" not in server,
         operations=tuple(operations),
         left_out=tuple(left_out),
     )
@@ -241,19 +245,21 @@ def _body(document: Mapping[str, Any], stated: Any) -> tuple[str | None, bool, d
     return None, False, {}
 
 
-def _base(document: Mapping[str, Any], source: Place | None) -> Place | None:
-    """The first server, its variables filled with their defaults. Raises ``MisuseError``."""
+def _server(document: Mapping[str, Any]) -> str:
+    """The first server's URL, its variables filled with their defaults."""
     servers = _list(document, "servers")
     first = servers[0] if servers and isinstance(servers[0], dict) else {}
-    url = first.get("url")
-    variables = first.get("variables")
-    if not isinstance(url, str) or not url:
-        url = "/"
-    filled = _VARIABLE.sub(lambda match: _default(variables, match[1]), url)
+    url, variables = first.get("url"), first.get("variables")
+    filled = url if isinstance(url, str) and url else "/"
+    return _VARIABLE.sub(lambda match: _default(variables, match[1]), filled)
+
+
+def _base(server: str, source: Place | None) -> Place | None:
+    """Where a server is, beside the place it is described at. Raises ``MisuseError``."""
     try:
         if source is not None:
-            return follow(source, filled)
-        return None if filled.startswith("/") or "://" not in filled else read_url(filled)
+            return follow(source, server)
+        return read_url(server) if "://" in server else None
     except Refused as error:
         raise MisuseError(f"the description's server is no address: {error.detail}") from error
 

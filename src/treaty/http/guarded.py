@@ -118,6 +118,7 @@ class GuardedClient:
         """Let go of connections."""
         while self._pools:
             await self._pools.popitem()[1].aclose()
+        self._backend.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -23,6 +25,11 @@ from treaty.wire.hosts import Address, is_loopback, is_private_name, is_public, 
 TRIED_MAX: Final = 4
 """Addresses of one name that are tried, one after another."""
 RESOLVED_MAX: Final = 32
+CONNECT_S: Final = 3.0
+"""For one address; then the next one is tried."""
+RESOLVERS: Final = 8
+"""Threads that wait for the system's resolver. They are these alone, so that names which never
+resolve keep no other work waiting."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -53,10 +60,8 @@ class Rules:
         if self.allow_loopback and is_loopback(address):
             return
         if not is_public(address):
-            raise Refused(
-                f"{shown(host)} leads to {address}, which is not on the public internet",
-                "address_forbidden",
-            )
+            # Where a name leads within is not told: whoever asks may be anybody.
+            raise Refused(f"{shown(host)} is not on the public internet", "address_forbidden")
 
     def _is_own(self, host: str, port: int) -> bool:
         is_local = host == "localhost" or host.endswith(".localhost")
@@ -68,7 +73,8 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, rules: Rules, resolve: Resolve | None = None) -> None:
         self._rules = rules
-        self._resolve = resolve or _resolved
+        self._threads: ThreadPoolExecutor | None = None
+        self._resolve = resolve or self._resolved
         self._tcp = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -88,11 +94,17 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         for address in addresses[:TRIED_MAX]:
             try:
                 return await self._tcp.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
+                    str(address), port, timeout or CONNECT_S, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or httpcore.ConnectError("the name has no address")
+
+    def close(self) -> None:
+        """Let go of the threads, without waiting for names that never resolve."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     async def sleep(self, seconds: float) -> None:
         """Wait, when the library asks."""
@@ -112,12 +124,13 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
             self._rules.check(address, host, port)
         return found
 
-
-async def _resolved(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver, in its order, each address once."""
-    loop = asyncio.get_running_loop()
-    rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(row[4][0]) for row in rows))[:RESOLVED_MAX]
+    async def _resolved(self, host: str, port: int) -> Sequence[str]:
+        """Ask the system's resolver, in its order, each address once."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(RESOLVERS, "resolve")
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        rows = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(row[4][0]) for row in rows))[:RESOLVED_MAX]
 
 
 def _literal(host: str) -> Address | None:
