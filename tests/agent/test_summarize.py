@@ -120,13 +120,15 @@ async def test_what_cannot_be_summarized_is_refused(inputs, members, code: str) 
 
 async def test_a_page_that_fails_is_no_summary() -> None:
     answers = {
+        "/broken": page("sorry", 503),
         "/empty": page("<html></html>"),
         "/image": page(b"\x89PNG", content_type="image/png"),
         "/huge": page(b"<p>x" * 1_100_000),
     }
     async with pages(answers) as served:
         expected = {
-            "/missing": "fetch_failed",
+            "/missing": "input_unsupported",
+            "/broken": "fetch_failed",
             "/empty": "input_unsupported",
             "/image": "input_unsupported",
             "/huge": "answer_too_large",

@@ -11,11 +11,12 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from treaty.agent.capability import Call, Item, Result, capability
 from treaty.agent.pages import Page, read_page, read_text
 from treaty.agent.sentences import Sentence, choose
+from treaty.engine.fetching import Fetched
 from treaty.errors import Refused, UnavailableError, shown
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import sha256
@@ -101,11 +102,19 @@ async def _source(call: Call, item: Item) -> _Source:
         return _Source(None, _hash(raw), len(raw), read_text(item.value[:TEXT_CHARS_MAX]))
     fetched = await call.fetch(item.value, bytes_max=PAGE_BYTES_MAX)
     if not fetched.is_success:
-        raise UnavailableError(f"{shown(fetched.url)} answered {fetched.status}", "fetch_failed")
+        _fail(fetched)
     page = await asyncio.to_thread(read_page, fetched.body, fetched.headers.get("content-type", ""))
     # As it was asked for, where that is plain; a summary is not the place for odd spellings.
     url = fetched.url if fetched.hops or not _PLAIN.fullmatch(item.value) else item.value
     return _Source(url, _hash(fetched.body), len(fetched.body), page)
+
+
+def _fail(fetched: Fetched) -> NoReturn:
+    """A page that is not there stays away; a server that fails may come back."""
+    why = f"{shown(fetched.url)} answered {fetched.status}"
+    if 400 <= fetched.status < 500:
+        raise Refused(why, "input_unsupported")
+    raise UnavailableError(why, "fetch_failed")
 
 
 def _chosen(sources: Sequence[_Source], intent: str) -> list[tuple[Sentence, ...]]:
