@@ -12,7 +12,7 @@ Laws:
 4. A cost in another unit than the need's is unknown, never compared.
 5. Adding an offer that loses changes neither the winner nor what its rivals are told of it.
 
-Read next: ``routing_words``, which puts reasons into words.
+Read next: ``routing_reasons`` for codes and words, ``routing_words`` for why the winner won.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from treaty.core.routing_reasons import RouteReason as RouteReason
 NO_TRAINING: Final = "no_training"
 """The policy that a stated use for training contradicts."""
 NO_USE: Final = "none"
-_NO_USE: Final = frozenset((None, NO_USE))
 
 
 class RouteVerdict(StrEnum):

@@ -115,3 +115,15 @@ def seed_deal(**changes: Any) -> dict[str, Any]:
     """The seed as a deal file."""
     lines = seed_lines()
     return make_deal(seed_record(lines, **changes), lines)
+
+
+def lost_deal() -> dict[str, Any]:
+    """Offer B alone, which nobody takes, as a deal file."""
+    talk = Exchange()
+    asked = talk.say("DISCOVER", payload("discover"), B)
+    talk.hear("OFFER", payload("offer_b"), B, in_reply_to=asked)
+    wanted = read_discover(decode_reply(talk.lines[0].raw)[0])
+    (offer,) = read_offers(decode_reply(talk.lines[1].raw)[0])
+    decided = decide(wanted, [Heard(provider=B, offer=offer)])
+    made = record(wanted, decided, decision_id=DECISION_ID, at_ms=AT_MS)
+    return make_deal({**made, "status": "no_winner"}, talk.lines)

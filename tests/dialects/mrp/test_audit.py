@@ -18,11 +18,11 @@ from tests.dialects.mrp.deals import (
     B,
     Exchange,
     evidence,
+    lost_deal,
     seed_deal,
     seed_lines,
     seed_record,
 )
-from tests.dialects.mrp.made import payload
 from tests.dialects.mrp.mutants import VALUES, places
 from treaty import app
 from treaty.core.deal import Anchor, Roots, Verdict
@@ -68,22 +68,7 @@ def test_the_front_door_knows_the_dialect() -> None:
 
 
 def test_a_decision_that_nobody_won_verifies_too() -> None:
-    talk = Exchange()
-    asked = talk.say("DISCOVER", payload("discover"), B)
-    talk.hear("OFFER", payload("offer_b"), B, in_reply_to=asked)
-    lines = seed_lines()
-    record = seed_record(lines)
-    lost = [one for one in record["considered"] if one["provider"] == B]
-    alone = {
-        **record,
-        "considered": lost,
-        "winner": None,
-        "why_won": [],
-        "status": "no_winner",
-        "evidence_msg_id": None,
-    }
-
-    report = verify(make_deal(alone, talk.lines))
+    report = verify(lost_deal())
 
     assert report.ok, report
     assert [one.name for one in report.claims] == list(CLAIMS)

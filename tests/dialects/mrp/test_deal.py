@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+import treaty.app
 import treaty.dialects.mrp
-from tests.dialects.mrp.deals import DECISION_ID, A, seed_deal, seed_lines, seed_record
+from tests.dialects.mrp.deals import (
+    DECISION_ID,
+    A,
+    lost_deal,
+    seed_deal,
+    seed_lines,
+    seed_record,
+)
 from tests.dialects.mrp.made import BUYER
 from treaty.core.deal import read_deal
 from treaty.dialects.mrp.deal import Line, make_deal
@@ -27,6 +35,25 @@ def test_the_seed_has_the_published_form() -> None:
     assert list(form.iter_errors(seed_deal())) == []
     assert not form.is_valid({**seed_deal(), "extra": 1})
     assert not form.is_valid({**seed_deal(), "decision": {}})
+
+
+GOLDEN = Path(__file__).parents[3] / "conformance" / "vectors" / "mrp_deals"
+
+
+@pytest.mark.parametrize(("name", "make"), [("seed", seed_deal), ("no_winner", lost_deal)])
+def test_the_golden_files_are_those_that_are_made(name: str, make) -> None:
+    written = (GOLDEN / f"{name}.json").read_text("utf-8")
+
+    assert written == json.dumps(make(), indent=1, ensure_ascii=False) + "\n"
+    assert treaty.app.verify(json.loads(written)).ok
+
+
+def test_the_golden_roots_anchor_the_seed() -> None:
+    deal, roots = (
+        json.loads((GOLDEN / f"{one}.json").read_text("utf-8")) for one in ("seed", "roots")
+    )
+
+    assert treaty.app.verify(deal, roots).anchored
 
 
 def test_the_seed_as_a_file() -> None:

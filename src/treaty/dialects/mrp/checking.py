@@ -16,7 +16,6 @@ from treaty.dialects.mrp.choices import Profile
 from treaty.dialects.mrp.shapes import (
     ENVELOPE,
     MANIFEST,
-    PAYLOADS,
     Anything,
     Either,
     Flag,
@@ -290,11 +289,5 @@ def _either(shape: Either, profile: Profile) -> Checker:
 
 CHECK_ENVELOPE: Final[Mapping[Profile, Checker]] = {
     profile: make_checker(ENVELOPE[profile], profile) for profile in Profile
-}
-CHECK_PAYLOAD: Final[Mapping[Profile, Mapping[str, Checker]]] = {
-    profile: {
-        msg_type: make_checker(shape, profile) for msg_type, shape in PAYLOADS[profile].items()
-    }
-    for profile in Profile
 }
 CHECK_MANIFEST: Final[Checker] = make_checker(MANIFEST, Profile.STRICT)

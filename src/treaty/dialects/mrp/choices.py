@@ -79,8 +79,6 @@ LATENCY_MS_MAX: Final = 366 * 86_400_000
 RETENTION_DAYS_MAX: Final = 1_000_000
 COST_MAX: Final = 10**12
 """No offer costs more; a figure above is a slip or a trick."""
-DIGITS_MAX: Final = 40
-"""Digits of a number that stands in a text."""
 
 MSG_ID_CHARS_LEAST: Final = 8
 NAME_CHARS_LEAST: Final = 3

@@ -19,7 +19,6 @@ from treaty.errors import MisuseError, WireError, shown
 from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
 
-MANIFEST_PATH: Final = "/mrp/manifest"
 WELL_KNOWN_PATH: Final = "/.well-known/mrp.json"
 ENDPOINTS: Final[Mapping[str, str]] = {
     "discover": "/mrp/discover",
