@@ -27,6 +27,7 @@ from pathlib import Path
 import uvloop
 
 from treaty.app.nodes import settle_memory
+from treaty.app.verifying import open_verifying
 from treaty.dialects.asp.codec import compose, seal
 from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.messages import Performative
@@ -98,12 +99,23 @@ async def run_node(folder: Path) -> None:
     store = await SqliteStore.open(folder / "node.db")
     signer = Ed25519Signer(secrets.token_bytes(32))
     identity = Identity(NODE, signer, url, "agent://bench.test/operator", signer.key)
-    node = Node(store, ASP, identity, clock=now_ms, entropy=secrets.token_bytes, complain=print)
+    verifying = open_verifying(None, print)
+    node = Node(
+        store,
+        ASP,
+        identity,
+        clock=now_ms,
+        entropy=secrets.token_bytes,
+        complain=print,
+        verifying=verifying,
+    )
     await node.start()
     outbox = asyncio.create_task(node.run())
     settle_memory()
     await serve_until_told(make_app(node), listening)
     outbox.cancel()
+    if verifying is not None:
+        verifying.close()
     await store.close()
 
 

@@ -1,4 +1,4 @@
-"""Counters verified beside the loop: the same answers, and none of the process's faults."""
+"""Signatures checked beside the loop: the same answers, and none of the process's faults."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.signed import HOST, SPEAKER, observation
 from tests.engine.quote_stage import (
     CHAIN,
     OTHER,
@@ -54,8 +55,7 @@ def run(scene: Callable[[], Awaitable[None]]) -> None:
 
 
 async def ask(one: Verifying, raw: bytes, tx_id: str = tx(1)) -> Heard | None:
-    waiting = one.ask(raw, CHAIN, tx_id, START_MS, LOADED_FROM)
-    return None if waiting is None else await waiting
+    return await one.counter(raw, CHAIN, tx_id, START_MS, LOADED_FROM)
 
 
 def process_of(one: Verifying) -> int:
@@ -98,30 +98,45 @@ def test_whatever_is_not_verified_is_left_to_whoever_asked() -> None:
     run(scene)
 
 
-@pytest.mark.parametrize(
-    ("raw", "tx_id", "under_way"),
-    [
-        (b"{}", tx(1), LOADED_FROM - 1),
-        (b" " * (BODY_BYTES_MAX + 1), tx(1), LOADED_FROM),
-        (b"{}", tx(1) + "0", LOADED_FROM),
-        (b"{}", tx(1)[:-1] + "é", LOADED_FROM),
-    ],
-)
-def test_few_large_and_odd_ones_are_verified_here(raw: bytes, tx_id: str, under_way: int) -> None:
+def test_a_sessions_message_is_checked_there_too() -> None:
     async def scene() -> None:
         async with beside() as (one, _):
-            assert one.ask(raw, CHAIN, tx_id, START_MS, under_way) is None
+            raw, forged = observation(START_MS), observation(START_MS).replace(b"sky", b"sea")
+            at = (SPEAKER.key, START_MS, HOST, LOADED_FROM)
+            both = await asyncio.gather(one.message(raw, *at), one.message(forged, *at))
+            assert (both, one.handed_over) == ([True, False], 2)
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("padding", "tx_id", "under_way"),
+    [
+        (0, tx(1), LOADED_FROM - 1),
+        (BODY_BYTES_MAX, tx(1), LOADED_FROM),
+        (0, tx(1) + "0", LOADED_FROM),
+        (0, tx(1)[:-1] + "é", LOADED_FROM),
+    ],
+    ids=["few", "large", "long", "odd"],
+)
+def test_few_large_and_odd_ones_are_left_here(padding: int, tx_id: str, under_way: int) -> None:
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, _):
+            raw = codec.encode(desk.offer(tx(1), 600_000)) + b" " * padding
+            assert await one.counter(raw, CHAIN, tx_id, START_MS, under_way) is None
+            assert one.handed_over == 0
 
     run(scene)
 
 
 def test_what_waits_is_bounded() -> None:
     async def scene() -> None:
-        async with beside() as (one, _):
-            asked = [one.ask(b"{}", CHAIN, tx(1), START_MS, 99) for _ in range(WAITING_MAX + 5)]
-            assert asked[WAITING_MAX:] == [None] * 5
-            assert await asyncio.gather(*(each for each in asked if each)) == [None] * WAITING_MAX
-            assert one.ask(b"{}", CHAIN, tx(1), START_MS, 99) is not None
+        async with stage() as desk, beside() as (one, _):
+            raw = codec.encode(desk.offer(tx(1), 600_000))
+            found = await asyncio.gather(*(ask(one, raw) for _ in range(WAITING_MAX + 5)))
+            assert one.handed_over == WAITING_MAX
+            assert [each is None for each in found] == [False] * WAITING_MAX + [True] * 5
+            assert await ask(one, raw) is not None
 
     run(scene)
 

@@ -8,16 +8,17 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from treaty.app.agents import connect
 from treaty.app.places import entropy, fresh_signer, key_beside, now_ms, signer_at
-from treaty.app.quotes import QuotePlan, end_selling, open_selling
+from treaty.app.quotes import QuotePlan, open_selling
 from treaty.app.relays import RelayPlan, listening, open_host
 from treaty.app.services import Opened, ServicePlan, open_services
+from treaty.app.verifying import Verifying, open_verifying
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
@@ -68,9 +69,12 @@ class OpenNode:
     url: str
     operator_key: Path | None
     services: Opened | None = None
+    verifying: Verifying | None = None
 
     async def close(self) -> None:
         """Stop working, then close the store."""
+        if self.verifying is not None:
+            self.verifying.close()
         if self.services is not None:
             await self.services.close()
         await self.store.close()
@@ -97,6 +101,9 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
         services = None
         if plan.services is not None:
             services = open_services(plan.services, signer, url, complain)
+        verifying = open_verifying(None if selling is None else selling.dialect, complain)
+        if selling is not None:
+            selling = replace(selling, verifying=verifying)
         node = Node(
             store,
             ASP,
@@ -107,12 +114,13 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
             selling=selling,
             serving=None if services is None else services.serving,
             fetcher=None if services is None else services.fetcher,
+            verifying=verifying,
         )
         if services is not None:
             services.ring.join(node.publications)
         await node.start()
         undo.pop_all()
-    return OpenNode(node, store, bound, url, operator_path, services)
+    return OpenNode(node, store, bound, url, operator_path, services, verifying)
 
 
 async def serve(
@@ -145,7 +153,6 @@ async def serve(
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
-        end_selling(opened.node)
         await opened.close()
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from treaty.app.places import entropy, key_beside, passphrase
-from treaty.app.verifying import Verifying
 from treaty.dialects.actp.chains import BASE_SEPOLIA, KNOWN_KERNELS, MOCK, Chains
 from treaty.dialects.actp.decision import HookContext
 from treaty.dialects.actp.dialect import ACTP
 from treaty.dialects.actp.policy import POLICY_BYTES_MAX
 from treaty.dialects.actp.policy_reading import read_policy
-from treaty.engine.node import Node
 from treaty.engine.quote_dialect import ChainView
 from treaty.engine.quotes import Selling
 from treaty.errors import MisuseError, UnavailableError, WireError
@@ -61,16 +59,7 @@ def open_selling(plan: QuotePlan, db: Path | None, complain: Complain) -> Sellin
     policy = read_policy(_read_file(plan.policy))
     dialect = ACTP(policy, _chains(plan), evm_signer(plan.evm_key, db))
     decider = None if plan.decide is None else Hook(plan.decide, complain)
-    # On one core a second process only adds the way there and back.
-    verifying = Verifying(dialect, complain) if (os.cpu_count() or 1) > 1 else None
-    return Selling(dialect, plan.view, decider, verifying)
-
-
-def end_selling(node: Node) -> None:
-    """End the process that verifies beside the loop, if there is one."""
-    quotes = node.quotes
-    if quotes is not None and isinstance(quotes.selling.verifying, Verifying):
-        quotes.selling.verifying.close()
+    return Selling(dialect, plan.view, decider)
 
 
 def evm_signer(stated: Path | None, db: Path | None) -> EvmSigner:

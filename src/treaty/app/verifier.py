@@ -1,11 +1,14 @@
-"""The second process of a loaded provider: counters in, verified counters out.
+"""The second process of a loaded node: signed messages in, verdicts out.
 
 It speaks with its node over standard input, which is a pair of sockets. A frame is four bytes of
-length and what follows. The first frame says for which chains and limits; then every frame of
-counters is answered by one frame with one row each: null, or the signer, the message hash and
-the members of a counter that was verified. It knows no key and no policy.
+length and what follows. The first frame says for which chains and limits counters are verified,
+if at all; then every frame of items is answered by one frame with one row each, null unless the
+item was verified. An item begins with a letter for its kind:
 
-Read next: ``verifying``, the node's end of it.
+* ``c``, a counter-offer: its row is the signer, the message hash and the members of the record;
+* ``m``, a message of a session: its row is true.
+
+It knows no secret key and no policy. Read next: ``verifying``, the node's end of it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from struct import Struct
 from typing import BinaryIO, Final, cast
 
@@ -23,20 +27,33 @@ from treaty.dialects.actp.dialect import Heard, hear_counter
 from treaty.dialects.actp.forms import Limits
 from treaty.dialects.actp.messages import CounterOffer
 from treaty.dialects.actp.offers import read_counter
+from treaty.dialects.asp.codec import decode
+from treaty.dialects.asp.rules import authenticate
 from treaty.errors import TreatyError
+from treaty.identity.keys import PublicKey
 from treaty.wire.canonical import Json, canonical, read_json
 
+COUNTER: Final = b"c"
+MESSAGE: Final = b"m"
 TX_CHARS: Final = 66
+KEY_BYTES: Final = 32
+KEYS_KEPT: Final = 4_096
 FRAME_BYTES_MAX: Final = 16 * 1_048_576
 ROWS_DEPTH_MAX: Final = 1_000
 """More brackets than the rows of a frame have: they are flat, and from this program itself."""
 
-Item = tuple[bytes, int, str, int]
-"""Body as received, chain and transaction of its address, milliseconds since 1970."""
-
 _SIZE: Final = Struct("!I")
-_ITEM: Final = Struct("!QQI")
+_COUNTER: Final = Struct("!QQ")
+_MESSAGE: Final = Struct("!QH")
 _MEMBERS: Final = tuple(one.name for one in fields(CounterOffer))
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a process has to know: for counters the chains and limits, else nothing."""
+
+    chains: Chains | None = None
+    limits: Limits | None = None
 
 
 def framed(data: bytes) -> bytes:
@@ -54,86 +71,107 @@ def frames(buffer: bytearray) -> Iterator[bytes]:
         del buffer[:end]
 
 
-def write_setup(chains: Chains, limits: Limits) -> bytes:
-    """What a process has to know."""
+def write_setup(setup: Setup) -> bytes:
+    """The first frame."""
+    chains, limits = setup.chains, setup.limits
+    if chains is None or limits is None:
+        return canonical({})
     kernels: dict[str, Json] = {str(one): chains.kernel(one) for one in chains.ids}
-    ages: dict[str, Json] = {
-        "ttl": limits.max_counter_ttl_s,
-        "skew": limits.skew_s,
-        "grace": limits.grace_s,
-    }
+    ages: list[Json] = [limits.max_counter_ttl_s, limits.skew_s, limits.grace_s]
     return canonical({"kernels": kernels, "limits": ages})
 
 
-def read_setup(data: bytes) -> tuple[Chains, Limits]:
+def read_setup(data: bytes) -> Setup:
     """The same, read."""
     setup = read_json(data)
     assert isinstance(setup, dict)
+    if not setup:
+        return Setup()
     kernels, ages = setup["kernels"], setup["limits"]
     assert isinstance(kernels, dict)
-    assert isinstance(ages, dict)
+    assert isinstance(ages, list)
     chains = Chains({int(chain): str(kernel) for chain, kernel in kernels.items()})
-    return chains, Limits(*(int(str(ages[name])) for name in ("ttl", "skew", "grace")))
+    return Setup(chains, Limits(*(int(str(age)) for age in ages)))
 
 
-def write_items(items: Iterable[Item]) -> bytes:
-    """Counters to be verified; every transaction is written in 66 ASCII characters."""
-    parts: list[bytes] = []
-    for raw, chain_id, tx_id, at_ms in items:
-        parts += (_ITEM.pack(at_ms, chain_id, len(raw)), tx_id.encode("ascii"), raw)
-    return b"".join(parts)
+def counter_item(raw: bytes, chain_id: int, tx_id: str, at_ms: int) -> bytes:
+    """A counter as received, and where and when; the transaction is 66 ASCII characters."""
+    return b"".join((COUNTER, _COUNTER.pack(at_ms, chain_id), tx_id.encode("ascii"), raw))
 
 
-def read_items(data: bytes) -> Iterator[Item]:
+def message_item(raw: bytes, key: PublicKey, at_ms: int, base_url: str) -> bytes:
+    """A session's message as received, by whom it must be, when it came, and whose host it is."""
+    url = base_url.encode()
+    return b"".join((MESSAGE, _MESSAGE.pack(at_ms, len(url)), key.raw, url, raw))
+
+
+def write_items(items: Iterable[bytes]) -> bytes:
+    """Items as the contents of one frame."""
+    return b"".join(framed(one) for one in items)
+
+
+def write_rows(rows: Iterable[Json]) -> bytes:
+    """What became of the items, in their order."""
+    return canonical(list(rows))
+
+
+def read_rows(data: bytes) -> list[Json]:
     """The same, read."""
-    place = 0
-    while place < len(data):
-        at_ms, chain_id, size = _ITEM.unpack_from(data, place)
-        start = place + _ITEM.size + TX_CHARS
-        tx_id = data[start - TX_CHARS : start].decode("ascii")
-        place = start + size
-        yield data[start:place], chain_id, tx_id, at_ms
-
-
-def write_rows(heard: Iterable[Heard | None]) -> bytes:
-    """What became of the counters, in their order."""
-    return canonical([None if one is None else _row(one) for one in heard])
-
-
-def read_rows(data: bytes) -> list[Heard | None]:
-    """The same, read; a row that was verified there counts as verified here."""
     rows = read_json(data, size_max=FRAME_BYTES_MAX, depth_max=ROWS_DEPTH_MAX)
     assert isinstance(rows, list)
-    return [_heard(row) if isinstance(row, list) else None for row in rows]
+    return rows
 
 
-def _row(heard: Heard) -> list[Json]:
-    message = heard.message
-    return [heard.signer, heard.hash, *(getattr(message, name) for name in _MEMBERS)]
-
-
-def _heard(row: Sequence[Json]) -> Heard:
+def heard_of(row: Json) -> Heard | None:
+    """A counter of which the process says that it was verified; None for another row."""
+    if not isinstance(row, list):
+        return None
     signer, said, *members = row
     message = CounterOffer(**dict(zip(_MEMBERS, members, strict=True)))  # type: ignore[arg-type]
     return Heard(message, str(signer), message.type, message.nonce, str(said))
 
 
-def verified(item: Item, chains: Chains, limits: Limits) -> Heard | None:
-    """A counter, verified; None for one that is not, whatever the reason."""
-    raw, chain_id, tx_id, at_ms = item
+def verified(item: bytes, setup: Setup) -> Json:
+    """The row of an item: null for one that is not verified, whatever the reason."""
     try:
-        message = read_counter(raw)
-        return hear_counter(message, chains, (chain_id, tx_id), at_ms=at_ms, limits=limits)
+        return _counter(item, setup) if item[:1] == COUNTER else _message(item)
     except TreatyError:
         return None
 
 
+def _counter(item: bytes, setup: Setup) -> Json:
+    if setup.chains is None or setup.limits is None:
+        return None
+    at_ms, chain_id = _COUNTER.unpack_from(item, 1)
+    start = 1 + _COUNTER.size
+    tx_id, raw = item[start : start + TX_CHARS].decode("ascii"), item[start + TX_CHARS :]
+    place = (chain_id, tx_id)
+    heard = hear_counter(read_counter(raw), setup.chains, place, at_ms=at_ms, limits=setup.limits)
+    return [heard.signer, heard.hash, *(getattr(heard.message, name) for name in _MEMBERS)]
+
+
+def _message(item: bytes) -> Json:
+    at_ms, url_bytes = _MESSAGE.unpack_from(item, 1)
+    start = 1 + _MESSAGE.size
+    key = _key(item[start : start + KEY_BYTES])
+    start += KEY_BYTES
+    url = item[start : start + url_bytes].decode()
+    authenticate(decode(item[start + url_bytes :]), key, received_at_ms=at_ms, base_url=url)
+    return True
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _key(raw: bytes) -> PublicKey:
+    """A key and its name, which is a hash; the same few come with every message."""
+    return PublicKey(raw)
+
+
 def run(stream: BinaryIO) -> None:
     """Answer frame by frame until the node is gone."""
-    chains, limits = read_setup(_frame(stream))
-    _answer(stream, b"[]")
+    setup = read_setup(_frame(stream))
+    _answer(stream, ())
     while data := _frame(stream):
-        _answer(stream, write_rows(verified(one, chains, limits) for one in read_items(data)))
+        _answer(stream, [verified(one, setup) for one in frames(bytearray(data))])
 
 
 def _frame(stream: BinaryIO) -> bytes:
@@ -141,8 +179,8 @@ def _frame(stream: BinaryIO) -> bytes:
     return stream.read(_SIZE.unpack(head)[0]) if len(head) == _SIZE.size else b""
 
 
-def _answer(stream: BinaryIO, data: bytes) -> None:
-    stream.write(framed(data))
+def _answer(stream: BinaryIO, rows: Sequence[Json]) -> None:
+    stream.write(framed(write_rows(rows)))
     stream.flush()
 
 

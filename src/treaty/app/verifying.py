@@ -1,9 +1,10 @@
-"""Counters verified beside the event loop, in a process of their own, many at a time.
+"""Signatures checked beside the event loop, in a process of their own, many at a time.
 
-Reading a counter-offer and recovering its signer is a third of what one costs and needs nothing
-but its bytes. A thread does not spare it: the interpreter runs one at a time, and a signature is
-too small to be worth two changes of threads. So a loaded node hands what waits at this moment to
-a second process as one message, and takes what was verified there back as one message.
+Reading a counter-offer and recovering its signer is a third of what one costs, hash, signature
+and proof a third of a session's message, and all that is needed are the bytes. A thread does not
+spare it: the interpreter runs one at a time, and a signature is too small to be worth two changes
+of threads. So a loaded node hands what waits at this moment to a second process as one message,
+and takes what was verified there back as one message.
 
 Laws:
 
@@ -13,8 +14,8 @@ Laws:
    connection, so it does not outlive the node.
 3. What waits is bounded; an answer that takes too long ends the process and is not waited for.
 
-A few counters at a time are verified where they are: the way there and back costs more than it
-spares. Read next: ``verifier``, the other end, and ``treaty.engine.quotes``, which asks.
+A few at a time are verified where they are: the way there and back costs more than it spares.
+Read next: ``verifier``, the other end; ``treaty.engine.quotes`` and ``sessions``, which ask.
 """
 
 from __future__ import annotations
@@ -28,11 +29,25 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
-from treaty.app.verifier import TX_CHARS, Item, framed, frames, read_rows, write_items, write_setup
+from treaty.app.verifier import (
+    TX_CHARS,
+    Setup,
+    counter_item,
+    framed,
+    frames,
+    heard_of,
+    message_item,
+    read_rows,
+    write_items,
+    write_setup,
+)
 from treaty.dialects.actp.dialect import ACTP, Heard
+from treaty.engine.quote_dialect import QuoteDialect
+from treaty.identity.keys import PublicKey
+from treaty.wire.canonical import Json
 
 LOADED_FROM: Final = 4
-"""Counters under way from which on the second process is asked."""
+"""Requests under way from which on the second process is asked."""
 WAITING_MAX: Final = 256
 BODY_BYTES_MAX: Final = 8_192
 """Larger ones are rare and are verified here, so that a message stays small."""
@@ -44,43 +59,59 @@ SECRETS: Final = "TREATY_"
 """Begins the names of the variables that the process does not get."""
 
 Complain = Callable[[str], None]
-Waiting = asyncio.Future[Heard | None]
+Waiting = asyncio.Future[Json]
 
 
 class Verifying:
     """The node's end: starts the process when it is first worth it, and outlives its faults."""
 
-    def __init__(self, dialect: ACTP, complain: Complain) -> None:
-        self._setup = write_setup(dialect.chains, dialect.limits)
+    def __init__(self, dialect: ACTP | None, complain: Complain) -> None:
+        setup = Setup() if dialect is None else Setup(dialect.chains, dialect.limits)
+        self._setup = write_setup(setup)
         self._complain = complain
-        self._items: list[Item] = []
+        self._items: list[bytes] = []
         self._waiting: list[Waiting] = []
         """Who waits for the items, which leave at the end of this turn of the loop."""
         self._line: _Line | None = None
         self._broken = 0
         self.handed_over = 0
-        """How many counters were sent there, for whoever measures."""
+        """How many items were sent there, for whoever measures."""
 
-    def ask(
+    async def counter(
         self, raw: bytes, chain_id: int, tx_id: str, at_ms: int, under_way: int
-    ) -> Waiting | None:
-        """Have a counter verified among others; None says to verify it here.
+    ) -> Heard | None:
+        """A counter, read and verified; None says to do it here.
 
-        So does what is awaited. ``under_way`` is how many counters wait for anything now.
+        ``under_way`` is how many counters wait for anything now.
         """
-        if under_way < LOADED_FROM or not self._takes(raw, tx_id):
+        odd = len(tx_id) != TX_CHARS or not tx_id.isascii()
+        if odd or not self._takes(raw, under_way):
             return None
+        return heard_of(await self._ask(counter_item(raw, chain_id, tx_id, at_ms)))
+
+    async def message(
+        self, raw: bytes, key: PublicKey, at_ms: int, base_url: str, under_way: int
+    ) -> bool:
+        """True for a session's message whose hash, signature and proof hold by this one key.
+
+        False says to find out here.
+        """
+        if not self._takes(raw, under_way):
+            return False
+        return await self._ask(message_item(raw, key, at_ms, base_url)) is True
+
+    def _ask(self, item: bytes) -> Waiting:
         loop = asyncio.get_running_loop()
         waiting: Waiting = loop.create_future()
         if not self._items:
             loop.call_soon(self._send)
-        self._items.append((raw, chain_id, tx_id, at_ms))
+        self._items.append(item)
         self._waiting.append(waiting)
         self.handed_over += 1
         return waiting
 
     async def ready(self) -> bool:
-        """Start the process if there is none, and wait until it takes counters or has ended."""
+        """Start the process if there is none, and wait until it takes items or has ended."""
         if self._line is None:
             self._start()
         return self._line is not None and await self._line.ready
@@ -91,14 +122,14 @@ class Verifying:
         if self._line is not None:
             self._line.end()
 
-    def _takes(self, raw: bytes, tx_id: str) -> bool:
+    def _takes(self, raw: bytes, under_way: int) -> bool:
+        if under_way < LOADED_FROM or len(raw) > BODY_BYTES_MAX:
+            return False
         line = self._line
         if line is None:
             self._start()
             return False
-        if not line.takes or line.waiting + len(self._items) >= WAITING_MAX:
-            return False
-        return len(raw) <= BODY_BYTES_MAX and len(tx_id) == TX_CHARS and tx_id.isascii()
+        return line.takes and line.waiting + len(self._items) < WAITING_MAX
 
     def _start(self) -> None:
         if self._broken < BROKEN_MAX:
@@ -116,7 +147,7 @@ class Verifying:
         self._line = None
         if self._broken < BROKEN_MAX:
             self._broken += 1
-            self._complain("the process that verifies counters broke off; it is done here now")
+            self._complain("the process that checks signatures broke off; it is done here now")
 
 
 class _Line(asyncio.Protocol):
@@ -144,7 +175,7 @@ class _Line(asyncio.Protocol):
 
     @property
     def takes(self) -> bool:
-        """True while counters can be sent there."""
+        """True while items can be sent there."""
         return self._transport is not None and self.ready.done() and self.ready.result()
 
     @property
@@ -159,8 +190,8 @@ class _Line(asyncio.Protocol):
         self._transport.write(framed(self._setup))
         self._sent.append([])
 
-    def send(self, items: list[Item], waiting: list[Waiting]) -> None:
-        """Hand over some counters as one message."""
+    def send(self, items: list[bytes], waiting: list[Waiting]) -> None:
+        """Hand over some items as one message."""
         if self._transport is None:
             _give_back(waiting)
             return
@@ -171,7 +202,7 @@ class _Line(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(ANSWER_S, self.end)
 
     def data_received(self, data: bytes) -> None:
-        """Tell those whose counters were looked at."""
+        """Tell those whose items were looked at."""
         self._buffer += data
         for frame in frames(self._buffer):
             if not self.ready.done():
@@ -179,9 +210,9 @@ class _Line(asyncio.Protocol):
             self._stop_timer()
             waiting = self._sent.popleft()
             self.waiting -= len(waiting)
-            for one, heard in zip(waiting, read_rows(frame), strict=True):
+            for one, row in zip(waiting, read_rows(frame), strict=True):
                 if not one.done():
-                    one.set_result(heard)
+                    one.set_result(row)
         if self._sent and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ANSWER_S, self.end)
 
@@ -208,6 +239,12 @@ class _Line(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def open_verifying(dialect: QuoteDialect | None, complain: Complain) -> Verifying | None:
+    """The node's end, where it helps: on one core a process only adds the way there and back."""
+    assert dialect is None or isinstance(dialect, ACTP)
+    return Verifying(dialect, complain) if (os.cpu_count() or 1) > 1 else None
 
 
 def _give_back(waiting: list[Waiting]) -> None:

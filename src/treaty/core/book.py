@@ -20,7 +20,7 @@ Read next: ``ledger``, which decides what may be recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from treaty.core.movement import (
@@ -37,6 +37,7 @@ from treaty.core.persistent import PersistentMap
 from treaty.errors import MisuseError, Refused, shown
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import sha256
+from treaty.wire.evolving import evolve
 from treaty.wire.ids import parse_agent_uri, registrable_domain
 
 _PRINT_BYTES: Final = 16
@@ -202,7 +203,7 @@ def enter(account: Account, movement: Movement) -> Account:
 def _transferred(account: Account, movement: Movement) -> Account:
     _check_new(account, movement)
     gain = movement.units if account.id == movement.credit else -movement.units
-    return replace(
+    return evolve(
         account,
         settled_units=account.settled_units + gain,
         seen=account.seen.put(movement.id, Prints(movement_print(movement))),
@@ -220,7 +221,7 @@ def _reserved(account: Account, movement: Movement) -> Account:
         binding=movement.binding,
     )
     held = movement.units if account.id == opened.payer else 0
-    return replace(
+    return evolve(
         _opened(account, opened, movement.units, count=1),
         held_units=account.held_units + held,
         seen=account.seen.put(movement.id, opened),
@@ -245,7 +246,7 @@ def _resolved(account: Account, movement: Movement) -> Account:
         held, settled = 0, paid
     if done:
         assert after.posted_units + after.voided_units == before.units, "posted + void = reserved"
-    return replace(
+    return evolve(
         _opened(account, before, -movement.units, count=-1 if done else 0),
         settled_units=account.settled_units + settled,
         held_units=account.held_units + held,
@@ -271,18 +272,18 @@ def _settled(reservation: Reservation, movement: Movement) -> Reservation:
     )
     if parts == reservation.parts:
         raise Refused(f"no slice {shown(movement.slice)}", "reference_unknown")
-    return replace(reservation, parts=parts)
+    return evolve(reservation, parts=parts)
 
 
 def _settled_part(part: Part, movement: Movement) -> Part:
     if movement.kind is Kind.POST:
         if part.posted_units or part.voided_units:
             raise Refused(f"slice {shown(part.id)} is settled already", "duplicate")
-        after = replace(part, posted_units=movement.units)
+        after = evolve(part, posted_units=movement.units)
     else:
         if part.voided_units:
             raise Refused(f"slice {shown(part.id)} is settled already", "duplicate")
-        after = replace(part, voided_units=movement.units)
+        after = evolve(part, voided_units=movement.units)
     # A void returns all that is left: a slice has one terminal outcome.
     if after.open_units < 0 or (movement.kind is Kind.VOID and after.open_units):
         raise Refused(
@@ -296,7 +297,7 @@ def _opened(account: Account, reservation: Reservation, units: int, *, count: in
     payer, payee = reservation.payer, reservation.payee
     organisation = organisation_of(payee if account.id == payer else payer)
     together = (account.open_with.get(organisation) or 0) + units
-    return replace(
+    return evolve(
         account,
         open_units=account.open_units + units,
         open_count=account.open_count + count,

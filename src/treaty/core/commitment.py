@@ -23,7 +23,7 @@ Read next: ``obligation`` for the single promise, ``settlement`` for endings and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -47,6 +47,7 @@ from treaty.core.schedule import (
     part_span,
 )
 from treaty.errors import Refused, shown
+from treaty.wire.evolving import evolve
 
 __all__ = [
     "BREACH_GRACE_MS",
@@ -141,7 +142,7 @@ Change = Callable[[Obligation], Obligation]
 
 
 def _each(commitment: Commitment, change: Change) -> Commitment:
-    return replace(commitment, obligations=tuple(map(change, commitment.obligations)))
+    return evolve(commitment, obligations=tuple(map(change, commitment.obligations)))
 
 
 def bind(commitment: Commitment, at_ms: int) -> Commitment:
@@ -154,10 +155,10 @@ def bind(commitment: Commitment, at_ms: int) -> Commitment:
             return duties_of.started(duty, at_ms)
         assert schedule is not None
         _, end_ms = part_span(schedule, at_ms, _number(schedule, duty.part))
-        ahead = replace(duty, deadline_ms=end_ms)
-        return replace(ahead, since_ms=at_ms, due_ms=end_ms + MEASURE_GRACE_MS)
+        ahead = evolve(duty, deadline_ms=end_ms)
+        return evolve(ahead, since_ms=at_ms, due_ms=end_ms + MEASURE_GRACE_MS)
 
-    bound = replace(_each(commitment, started), state=CommitmentState.BOUND, bound_ms=at_ms)
+    bound = evolve(_each(commitment, started), state=CommitmentState.BOUND, bound_ms=at_ms)
     return _keep_by_escrow(bound, at_ms) if commitment.reserved else bound
 
 
@@ -167,7 +168,7 @@ def _number(schedule: Schedule, part: str) -> int:
 
 def note_reserved(commitment: Commitment, at_ms: int) -> Commitment:
     """Record that the reservation stands; it may do so before the commitment binds."""
-    reserved = replace(commitment, reserved=True)
+    reserved = evolve(commitment, reserved=True)
     return _keep_by_escrow(reserved, at_ms) if commitment.live else reserved
 
 
@@ -307,7 +308,7 @@ def note_measured(
     if not 0 <= ok <= taken <= schedule.samples:
         raise Refused(f"{ok} of {taken} samples of {schedule.samples}", "commitment_invalid")
     if not taken:
-        blind = duties_of.timed(replace(duty, due_ms=at_ms), at_ms, commitment.window_ms)
+        blind = duties_of.timed(evolve(duty, due_ms=at_ms), at_ms, commitment.window_ms)
         return _each(commitment, lambda one: blind if one is duty else one)
     share = commitment.share(part)
     assert share is not None
@@ -325,7 +326,7 @@ def extend(commitment: Commitment, outage_ms: int) -> Commitment:
         return commitment
     return _each(
         commitment,
-        lambda duty: replace(
+        lambda duty: evolve(
             duty, due_ms=duty.due_ms + outage_ms, resume_ms=duty.resume_ms + outage_ms
         ),
     )
@@ -339,6 +340,6 @@ def extend_for(commitment: Commitment, party: str, by_ms: int) -> Commitment:
     def moved(duty: Obligation) -> Obligation:
         if duty.party != party or duty.state is not ObligationState.PENDING or duty.measured:
             return duty
-        return replace(duty, due_ms=duty.due_ms + by_ms)
+        return evolve(duty, due_ms=duty.due_ms + by_ms)
 
     return _each(commitment, moved)

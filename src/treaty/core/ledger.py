@@ -24,7 +24,6 @@ Read next: ``book`` (the state), ``movement`` (the facts and their JSON), ``leve
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from treaty.core.book import (
@@ -59,6 +58,7 @@ from treaty.core.movement import (
     movement_to_json,
 )
 from treaty.errors import MisuseError, Refused, shown
+from treaty.wire.evolving import evolve
 from treaty.wire.money import UNITS_MAX
 
 __all__ = [
@@ -220,7 +220,7 @@ def _outcome(found: Reservation, kind: Kind, slice_id: str, units: int) -> Movem
     movement = Movement(
         "", kind, found.payer, found.payee, units, found.id, slice_id, (), found.binding
     )
-    return replace(movement, id=expected_id(movement))
+    return evolve(movement, id=expected_id(movement))
 
 
 def _known(book: Book, reservation: str) -> Reservation | Prints:

@@ -19,11 +19,12 @@ Read next: ``commitment``, which holds them together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from treaty.core.checks import FETCHES_MAX, Check, Reading, holds
+from treaty.wire.evolving import evolve
 
 BREACH_GRACE_MS: Final = 60_000
 """An obligation is breached this long after its deadline, not before (B13)."""
@@ -115,23 +116,23 @@ class Obligation:
 
 def move(duty: Obligation, state: ObligationState, at_ms: int, due_ms: int) -> Obligation:
     """Put a duty into another state."""
-    return replace(duty, state=state, since_ms=at_ms, due_ms=due_ms)
+    return evolve(duty, state=state, since_ms=at_ms, due_ms=due_ms)
 
 
 def started(duty: Obligation, at_ms: int) -> Obligation:
     """The duty of a commitment that binds now: its deadline runs."""
-    return replace(duty, since_ms=at_ms, due_ms=duty.deadline_ms + BREACH_GRACE_MS)
+    return evolve(duty, since_ms=at_ms, due_ms=duty.deadline_ms + BREACH_GRACE_MS)
 
 
 def claimed(duty: Obligation, at_ms: int, window_ms: int) -> Obligation:
     """Its party says that it is done. A dispute only takes note of that."""
     if duty.state is ObligationState.DISPUTED:
-        return replace(duty, claimed_ms=duty.claimed_ms or at_ms)
+        return evolve(duty, claimed_ms=duty.claimed_ms or at_ms)
     if duty.state is not ObligationState.PENDING or duty.measured:
         return duty
     is_fetched = duty.check is not None and duty.method in FETCHED
     moved = move(duty, ObligationState.CLAIMED, at_ms, at_ms + window_ms)
-    return replace(
+    return evolve(
         moved,
         claimed_ms=at_ms,
         claims=duty.claims + 1,
@@ -146,11 +147,11 @@ def confirmed(duty: Obligation, at_ms: int, *, late: bool) -> Obligation:
     """The other party says that it was kept; ``late``: a breach may be mended that way."""
     if duty.state is ObligationState.CLAIMED:
         kept = move(duty, ObligationState.KEPT, at_ms, duty.due_ms)
-        return replace(kept, confirmed=True, probe=Probe.NONE)
+        return evolve(kept, confirmed=True, probe=Probe.NONE)
     if duty.state is ObligationState.KEPT and duty.method is not Method.ESCROW_RELEASE:
-        return replace(duty, confirmed=True)
+        return evolve(duty, confirmed=True)
     if duty.state is ObligationState.BREACHED and late and not duty.measured:
-        return replace(duty, late=True)
+        return evolve(duty, late=True)
     return duty
 
 
@@ -163,11 +164,11 @@ def timed(duty: Obligation, at_ms: int, window_ms: int) -> Obligation:
     if duty.state is ObligationState.PENDING:
         # The host never measured it: that is nobody's proof.
         moved = move(duty, ObligationState.CLAIMED, at_ms, at_ms + window_ms)
-        return replace(moved, blind=True)
+        return evolve(moved, blind=True)
     if duty.blind:
         return move(duty, ObligationState.BREACHED, at_ms, at_ms + window_ms)
     if duty.check is not None and duty.method in FETCHED:
-        return replace(duty, probe=Probe.WINDOW, failures=0)
+        return evolve(duty, probe=Probe.WINDOW, failures=0)
     return move(duty, ObligationState.KEPT, at_ms, duty.due_ms)
 
 
@@ -177,7 +178,7 @@ def read(duty: Obligation, reading: Reading, at_ms: int, window_ms: int) -> Obli
     if not reading.answered:
         return _unanswered(duty, at_ms, window_ms)
     passed = holds(duty.check, reading)
-    duty = replace(duty, passed=passed, failures=0, probe=Probe.NONE, blind=False)
+    duty = evolve(duty, passed=passed, failures=0, probe=Probe.NONE, blind=False)
     if duty.due_ms > at_ms:
         if passed:
             return duty
@@ -188,11 +189,11 @@ def read(duty: Obligation, reading: Reading, at_ms: int, window_ms: int) -> Obli
 
 
 def _unanswered(duty: Obligation, at_ms: int, window_ms: int) -> Obligation:
-    duty = replace(duty, failures=duty.failures + 1)
+    duty = evolve(duty, failures=duty.failures + 1)
     if duty.failures < FETCHES_MAX:
         return duty
     over = duty.probe is Probe.WINDOW
-    duty = replace(duty, blind=True, probe=Probe.NONE)
+    duty = evolve(duty, blind=True, probe=Probe.NONE)
     return move(duty, ObligationState.BREACHED, at_ms, at_ms + window_ms) if over else duty
 
 
@@ -202,7 +203,7 @@ def measured(
     """The samples of an interval are in."""
     state = ObligationState.KEPT if kept else ObligationState.BREACHED
     moved = move(duty, state, at_ms, at_ms + window_ms)
-    return replace(moved, earned=earned, passed=kept)
+    return evolve(moved, earned=earned, passed=kept)
 
 
 def frozen(duty: Obligation, at_ms: int) -> Obligation:
@@ -212,7 +213,7 @@ def frozen(duty: Obligation, at_ms: int) -> Obligation:
     """
     due_ms = duty.since_ms if duty.state is ObligationState.BREACHED else duty.due_ms
     moved = move(duty, ObligationState.DISPUTED, at_ms, due_ms)
-    return replace(moved, probe=Probe.NONE)
+    return evolve(moved, probe=Probe.NONE)
 
 
 def ruled(duty: Obligation, at_ms: int, *, kept: bool) -> Obligation:

@@ -17,11 +17,12 @@ Dialects fill in the tables in their ``machine`` module; pictures are drawn from
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from treaty.errors import MisuseError, Refused
+from treaty.wire.evolving import evolve
 
 STAY: Final = "="
 """As ``next``: the state does not change."""
@@ -98,7 +99,7 @@ def advance(
             f"{act} is not possible in {session.state} for this sender", "transition_invalid"
         )
     if move.joint and not session.marks:
-        return replace(session, marks=frozenset((party,)))
+        return evolve(session, marks=frozenset((party,)))
     return enter(rules, session, move.next)
 
 

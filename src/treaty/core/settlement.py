@@ -8,7 +8,6 @@ Read next: ``ledger``, which carries orders out.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from treaty.core import obligation as duties_of
@@ -26,6 +25,7 @@ from treaty.core.movement import WHOLE
 from treaty.core.obligation import Method, Obligation, ObligationState
 from treaty.core.schedule import REMAINDER, penalty_units
 from treaty.errors import Refused, shown
+from treaty.wire.evolving import evolve
 
 _EARNING: Final = frozenset(
     (
@@ -64,7 +64,7 @@ def release(commitment: Commitment, *, both_closed: bool, at_ms: int) -> Commitm
     """
     if not commitment.live:
         return commitment
-    return replace(
+    return evolve(
         commitment,
         shares=tuple(_released(commitment, one, both_closed, at_ms) for one in commitment.shares),
     )
@@ -75,14 +75,14 @@ def _released(commitment: Commitment, share: Share, both_closed: bool, at_ms: in
         return share
     if share.ruled is not None:
         # A ruling is the end of it, whatever windows still run.
-        return replace(share, earned=share.ruled)
+        return evolve(share, earned=share.ruled)
     part = _part_of(commitment, share)
     if part is None or not part.settled:
         return share
     closed = both_closed and part.state is ObligationState.KEPT
     if not closed and at_ms < part.due_ms:
         return share
-    return replace(share, earned=_part_units(commitment, share, part))
+    return evolve(share, earned=_part_units(commitment, share, part))
 
 
 def _part_of(commitment: Commitment, share: Share) -> Obligation | None:
@@ -94,12 +94,12 @@ def _part_of(commitment: Commitment, share: Share) -> Obligation | None:
 
 def end(commitment: Commitment, state: CommitmentState) -> Commitment:
     """Give a commitment its terminal state; what is left of the escrow follows by ``orders``."""
-    ended = replace(commitment, state=state)
-    return replace(ended, shares=tuple(_finished(ended, one) for one in ended.shares))
+    ended = evolve(commitment, state=state)
+    return evolve(ended, shares=tuple(_finished(ended, one) for one in ended.shares))
 
 
 def _finished(commitment: Commitment, share: Share) -> Share:
-    return share if share.earned is not None else replace(share, earned=_earned(commitment, share))
+    return share if share.earned is not None else evolve(share, earned=_earned(commitment, share))
 
 
 def _earned(commitment: Commitment, share: Share) -> int:
@@ -181,10 +181,10 @@ def order(commitment: Commitment) -> Order | None:
 
 def note_settled(commitment: Commitment, posted_units: int, slice_id: str = WHOLE) -> Commitment:
     """Record what the clearing posted to the payee of one slice."""
-    return replace(
+    return evolve(
         commitment,
         shares=tuple(
-            replace(one, posted=posted_units) if one.id == slice_id else one
+            evolve(one, posted=posted_units) if one.id == slice_id else one
             for one in commitment.shares
         ),
     )
@@ -235,7 +235,7 @@ def check_disputable(commitment: Commitment, slice_id: str, filer: str, at_ms: i
 def dispute(commitment: Commitment, slice_id: str, at_ms: int) -> Commitment:
     """Freeze one slice until the ruling."""
     about = disputed_duties(commitment, slice_id)
-    return replace(
+    return evolve(
         commitment,
         state=CommitmentState.DISPUTED,
         obligations=tuple(
@@ -259,12 +259,12 @@ def rule(commitment: Commitment, slice_id: str, to_payee: int, at_ms: int) -> Co
         for one in commitment.obligations
     )
     still = any(one.state is ObligationState.DISPUTED for one in duties)
-    return replace(
+    return evolve(
         commitment,
         obligations=duties,
         state=CommitmentState.DISPUTED if still else CommitmentState.BOUND,
         shares=tuple(
-            replace(one, ruled=to_payee) if one.id == slice_id else one for one in commitment.shares
+            evolve(one, ruled=to_payee) if one.id == slice_id else one for one in commitment.shares
         ),
         ruled=True,
     )

@@ -17,7 +17,6 @@ Read next: ``trust_records``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -53,6 +52,7 @@ from treaty.core.trust_records import (
 from treaty.core.trust_state import ONE, Roots, TrustState, agent_state, from_units, organisation
 from treaty.errors import MisuseError, Refused, shown
 from treaty.wire.canonical import Json
+from treaty.wire.evolving import evolve
 from treaty.wire.money import Money
 
 __all__ = [
@@ -118,19 +118,19 @@ def stamped(state: TrustState, outcome: Outcome) -> Outcome:
     A standing before that is given stays; the rest is overwritten: it is the trust node's to say.
     """
     one, other = (_with_before(state, outcome, party) for party in outcome.parties)
-    outcome = replace(outcome, parties=(one, other))
+    outcome = evolve(outcome, parties=(one, other))
     one, other = (_with_stamp(state, outcome, party) for party in outcome.parties)
-    return replace(outcome, parties=(one, other))
+    return evolve(outcome, parties=(one, other))
 
 
 def _with_before(state: TrustState, outcome: Outcome, party: Party) -> Party:
     before = party.before or standing_before(state, party.agent, outcome.at_ms)
-    return replace(party, before=before)
+    return evolve(party, before=before)
 
 
 def _with_stamp(state: TrustState, outcome: Outcome, party: Party) -> Party:
     weight = outcome_weight(state, outcome, party.agent)
-    return replace(
+    return evolve(
         party,
         number=agent_state(state, party.agent).number + 1,
         organisation=organisation(state, party.agent),

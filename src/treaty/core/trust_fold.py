@@ -22,7 +22,7 @@ Read next: ``trust_components`` for what becomes of the state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -63,6 +63,7 @@ from treaty.core.trust_state import (
     vouched,
 )
 from treaty.core.window import EMPTY, Entry, Window, added, recent
+from treaty.wire.evolving import evolve
 
 CAP_BELOW_FLOOR: Final = Decimal("0.1")
 SEVERE_CAP: Final = Decimal("24.9")
@@ -89,7 +90,7 @@ class Weight:
 
 def fold(state: TrustState, record: Record) -> TrustState:
     """Fold the next record of the log. Never refuses: what is not believed changes nothing."""
-    state = replace(state, size=state.size + 1)
+    state = evolve(state, size=state.size + 1)
     match record:
         case Outcome():
             return _outcome(state, record)
@@ -118,7 +119,7 @@ def standing_before(state: TrustState, agent: str, at_ms: int) -> Before:
 
 def standing_at_opening(state: TrustState, agent: str, at_ms: int) -> Before:
     """Return the standing to store when a session begins, and of what it was computed."""
-    return replace(standing_before(state, agent, at_ms), size=state.size, at_ms=at_ms)
+    return evolve(standing_before(state, agent, at_ms), size=state.size, at_ms=at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _sides(state: TrustState, outcome: Outcome) -> tuple[_Side, _Side]:
 
 
 def _put(state: TrustState, agent: str, of: AgentState) -> TrustState:
-    return replace(state, agents=state.agents.put(agent, of))
+    return evolve(state, agents=state.agents.put(agent, of))
 
 
 def endorser_word(state: TrustState, record: Endorsement) -> int:
@@ -159,7 +160,7 @@ def _outcome(state: TrustState, outcome: Outcome) -> TrustState:
         agent, number = side.party.agent, side.party.number
         of = agent_state(state, agent)
         if number is not None:
-            of = replace(of, number=number, missing=of.missing + number - of.number - 1)
+            of = evolve(of, number=number, missing=of.missing + number - of.number - 1)
         if believed:
             entry = (outcome.at_ms, _weigh(state, outcome, side)[2])
             of = _weighed(of, outcome, side, entry)
@@ -209,12 +210,12 @@ def _room_to_confer(state: TrustState, side: _Side, at_ms: int) -> int:
 def _weighed(of: AgentState, outcome: Outcome, side: _Side, entry: Entry) -> AgentState:
     party, (at_ms, weight) = side.party, entry
     if party.escrow is False:
-        of = replace(of, defaulted=_in_year(of.defaulted, (at_ms, to_units(party.v))))
+        of = evolve(of, defaulted=_in_year(of.defaulted, (at_ms, to_units(party.v))))
     if not weight:
         return of
     received = of.received.get(side.other_organisation) or EMPTY
     dealt_ms = of.dealt.get(side.other.agent)
-    return replace(
+    return evolve(
         of,
         weight=of.weight + weight,
         weighted_ms=at_ms if of.weighted_ms is None else max(of.weighted_ms, at_ms),
@@ -250,12 +251,12 @@ def _breached(state: TrustState, of: AgentState, outcome: Outcome, party: Party)
     at_ms, entry = outcome.at_ms, (outcome.at_ms, to_units(party.v))
     toward = added(of.toward_cap, entry, span_ms=CAP_MS)
     severe_ms = at_ms if outcome.severity == SEVERITY_MAX else of.severe_ms
-    of = replace(of, breached=_in_year(of.breached, entry), toward_cap=toward, severe_ms=severe_ms)
+    of = evolve(of, breached=_in_year(of.breached, entry), toward_cap=toward, severe_ms=severe_ms)
     if toward.total < ONE:
         return of
     severe = severe_ms is not None and at_ms - severe_ms < CAP_MS
     most = _cap_of(score(state, party.agent, at_ms).level, severe=severe)
-    return replace(of, cap=Cap(most, at_ms + CAP_MS), toward_cap=EMPTY)
+    return evolve(of, cap=Cap(most, at_ms + CAP_MS), toward_cap=EMPTY)
 
 
 def _cap_of(level: int, *, severe: bool) -> Decimal:
@@ -269,15 +270,15 @@ def _grouped(state: TrustState, side: _Side, entry: Entry) -> TrustState:
     groups, (at_ms, weight) = state.organisations, entry
     own = organisation_state(state, side.organisation)
     if not side.party.kept and to_units(side.party.v) >= ONE:
-        own = replace(own, breached=_in_year(own.breached, (at_ms, 1)))
+        own = evolve(own, breached=_in_year(own.breached, (at_ms, 1)))
         groups = groups.put(side.organisation, own)
     if weight:
         # Two organisations: within one, q and so the weight is 0.
         other = organisation_state(state, side.other_organisation)
-        own = replace(own, received=_in_year(own.received, entry))
-        other = replace(other, conferred=_in_year(other.conferred, entry))
+        own = evolve(own, received=_in_year(own.received, entry))
+        other = evolve(other, conferred=_in_year(other.conferred, entry))
         groups = groups.put(side.organisation, own).put(side.other_organisation, other)
-    return state if groups is state.organisations else replace(state, organisations=groups)
+    return state if groups is state.organisations else evolve(state, organisations=groups)
 
 
 # The other records.
@@ -288,23 +289,23 @@ def _identity(state: TrustState, record: Identity) -> TrustState:
     by_attester = record.by in state.roots.attesters
     match record.proof:
         case Proof.KEY:
-            of = replace(of, key_proven=True)
+            of = evolve(of, key_proven=True)
         case Proof.DOMAIN:
-            of = replace(of, domain_proven=True)
+            of = evolve(of, domain_proven=True)
         case Proof.ROTATION:
-            of = replace(of, rotated=True)
+            of = evolve(of, rotated=True)
         case Proof.DISPLACEMENT:
             # The name has a new owner; running numbers go on, because the log does.
             of = AgentState(
                 key_proven=True, domain_proven=True, number=of.number, missing=of.missing
             )
         case Proof.LEGAL if by_attester:
-            of = replace(of, legal=True)
+            of = evolve(of, legal=True)
         case Proof.SIGNER if by_attester:
-            of = replace(of, attested_signer=True)
+            of = evolve(of, attested_signer=True)
         case _:
             return state
-    born = of if of.born_ms is not None else replace(of, born_ms=record.at_ms)
+    born = of if of.born_ms is not None else evolve(of, born_ms=record.at_ms)
     return _put(state, record.agent, born)
 
 
@@ -314,8 +315,8 @@ def _attestation(state: TrustState, record: Attestation) -> TrustState:
     domain = domain_of(record.agent)
     named = state.attested.get(domain) or ()
     if record.agent not in named:
-        state = replace(state, attested=state.attested.put(domain, (*named, record.agent)))
-    of = replace(agent_state(state, record.agent), attestation=record)
+        state = evolve(state, attested=state.attested.put(domain, (*named, record.agent)))
+    of = evolve(agent_state(state, record.agent), attestation=record)
     return _put(state, record.agent, of)
 
 
@@ -323,7 +324,7 @@ def _violation(state: TrustState, record: Violation) -> TrustState:
     of = agent_state(state, record.agent)
     if record.evidence in of.violations or len(of.violations) >= VIOLATIONS_MAX:
         return state
-    return _put(state, record.agent, replace(of, violations=of.violations | {record.evidence}))
+    return _put(state, record.agent, evolve(of, violations=of.violations | {record.evidence}))
 
 
 def _endorsement(state: TrustState, record: Endorsement) -> TrustState:
@@ -339,4 +340,4 @@ def _endorsement(state: TrustState, record: Endorsement) -> TrustState:
         kept = tuple(known for known in kept if dealt_lately(of, known.agent, record.at_ms))
     if q and len(kept) < ENDORSEMENTS_MAX:
         kept = (*kept, Endorser(record.endorser, q))
-    return _put(state, record.agent, replace(of, endorsers=kept))
+    return _put(state, record.agent, evolve(of, endorsers=kept))

@@ -9,7 +9,7 @@ again: the record says what the fold needs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from treaty.engine.quote_dialect import Heard, QuoteDialect
 from treaty.errors import MisuseError
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.evolving import evolve
 
 STREAM: Final = "quote"
 EXPIRED: Final = "expired"
@@ -98,7 +99,7 @@ def channel_kind(dialect: QuoteDialect) -> Kind:
         written = parsed if isinstance(parsed, Written) else _read(entry)
         state = dialect.fold(channel.state, entry.kind, written.record, written.parsed)
         if written.known is None:
-            return replace(channel, state=state)
+            return evolve(channel, state=state)
         return Channel(state, (*channel.known, written.known))
 
     return Kind(lambda _stream: Channel(dialect.start()), fold)

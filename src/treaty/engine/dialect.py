@@ -137,6 +137,19 @@ class Sampling(Protocol):
         """True for the last one: with its measurement the secret is revealed."""
 
 
+class MessageVerifying(Protocol):
+    """Whoever checks hash, signature and proof of messages beside the loop, many at a time."""
+
+    async def message(
+        self, raw: bytes, key: PublicKey, at_ms: int, base_url: str, under_way: int
+    ) -> bool:
+        """True when ``authenticate`` would raise nothing, with ``key`` for the proof as well.
+
+        False says to find out here. ``under_way`` is how many messages wait for anything now.
+        Raises nothing.
+        """
+
+
 class SessionDialect(Protocol):
     """A protocol of signed sessions, as pure functions over its own state (``Any`` here)."""
 

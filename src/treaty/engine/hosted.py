@@ -8,7 +8,7 @@ is their fold; a cold start decodes the raw messages again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
@@ -18,6 +18,7 @@ from treaty.engine.dialect import SessionDialect
 from treaty.engine.ports import Entry
 from treaty.errors import MisuseError
 from treaty.wire.canonical import Json, read_json
+from treaty.wire.evolving import evolve
 from treaty.wire.fields import instant
 
 STREAM: Final = "session"
@@ -85,10 +86,10 @@ def fold_session(dialect: SessionDialect, hosted: Hosted, entry: Entry, written:
         fact = written.log
         away_ms = instant(fact.data, "to") if fact.fact == "outage" else hosted.away_until_ms
         state = dialect.fold_fact(hosted.state, fact, tag)
-        return replace(hosted, state=state, away_until_ms=away_ms)
+        return evolve(hosted, state=state, away_until_ms=away_ms)
     receipt, message = written.log, written.message
     key = (receipt.sender, message.message_id)
-    return replace(
+    return evolve(
         hosted,
         state=dialect.fold_message(hosted.state, message, receipt, tag),
         seen=hosted.seen.put(key, Seen(receipt.raw_digest, entry.position)),

@@ -16,7 +16,7 @@ from treaty.engine.checks import TASK as CHECK
 from treaty.engine.checks import Checks, NoFetcher
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Draw, Transaction
-from treaty.engine.dialect import SessionDialect
+from treaty.engine.dialect import MessageVerifying, SessionDialect
 from treaty.engine.disputes import Disputes
 from treaty.engine.domains import Domains
 from treaty.engine.endorsements import Endorsements
@@ -74,6 +74,7 @@ class Node:
         selling: Selling | None = None,
         fetcher: Fetcher | None = None,
         serving: Serving | None = None,
+        verifying: MessageVerifying | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -94,7 +95,7 @@ class Node:
         self.clearing = Clearing(self.desk, identity.operator, self.trust)
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)
-        self.sessions = self._host_sessions()
+        self.sessions = self._host_sessions(verifying)
         self.disputes = self._open_disputes()
         self._beat_ms = 0
         self._background = Background(self.desk, complain)
@@ -104,7 +105,7 @@ class Node:
         handlers = self._handlers(fetcher or NoFetcher())
         self.outbox = Outbox(self.desk, handlers, complain, self._beat)
 
-    def _host_sessions(self) -> Sessions:
+    def _host_sessions(self, verifying: MessageVerifying | None) -> Sessions:
         own, trust = self.identity, self.trust
         return Sessions(
             self.desk,
@@ -115,6 +116,7 @@ class Node:
             inboxes=self.inboxes,
             openings=Openings(self.desk, standing=trust.standing, before=trust.before),
             standing=trust.standing,
+            verifying=verifying,
         )
 
     def _open_registry(self) -> Registry:

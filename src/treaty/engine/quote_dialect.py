@@ -9,7 +9,7 @@ Read next: ``quotes``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,16 +49,15 @@ class Decider(Protocol):
         ...
 
 
-class Verifying(Protocol):
+class CounterVerifying(Protocol):
     """Whoever verifies counters beside the loop, many at a time."""
 
-    def ask(
+    async def counter(
         self, raw: bytes, chain_id: int, tx_id: str, at_ms: int, under_way: int
-    ) -> Awaitable[Heard | None] | None:
-        """Have a counter read and verified as the dialect does; None says to do it here.
+    ) -> Heard | None:
+        """A counter, read and verified as the dialect does; None says to do it here.
 
-        So does what is awaited: it tells of nothing but success. ``under_way`` is how many
-        counters wait for anything now.
+        ``under_way`` is how many counters wait for anything now. Raises nothing.
         """
 
 

@@ -41,10 +41,10 @@ from treaty.engine.ports import Task
 from treaty.engine.quote_dialect import (
     ChainTransaction,
     ChainView,
+    CounterVerifying,
     Decider,
     Heard,
     QuoteDialect,
-    Verifying,
 )
 from treaty.engine.quote_nonces import SeenNonces
 from treaty.engine.quote_reading import QuoteReaders
@@ -68,7 +68,7 @@ class Selling:
     view: ChainView | None = None
     """None: transactions are not looked up, and a stranger's counter may open one."""
     decider: Decider | None = None
-    verifying: Verifying | None = None
+    verifying: CounterVerifying | None = None
     """None: every counter is verified where it is decided on."""
 
 
@@ -255,8 +255,7 @@ class Quotes:
         verifying = self.selling.verifying
         if verifying is None:
             return ()
-        asked = verifying.ask(raw, chain_id, tx_id, at_ms, self._under_way)
-        heard = None if asked is None else await asked
+        heard = await verifying.counter(raw, chain_id, tx_id, at_ms, self._under_way)
         return () if heard is None else (heard,)
 
     def _verify(self, raw: bytes, chain_id: int, tx_id: str, at_ms: int) -> Heard:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from treaty.core.log import Receipt, receipt_body
 from treaty.engine.courtesy import Holds, Rates
 from treaty.engine.desk import Desk, Transaction
-from treaty.engine.dialect import Notice, SessionDialect, Standing
+from treaty.engine.dialect import MessageVerifying, Notice, SessionDialect, Standing
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import Hosted, Seen, Written, position_after, session_stream
 from treaty.engine.inbox import Inboxes
@@ -83,6 +83,7 @@ class Sessions:
         inboxes: Inboxes,
         openings: Openings,
         standing: StandingOf,
+        verifying: MessageVerifying | None = None,
     ) -> None:
         self._desk = desk
         self._dialect = dialect
@@ -94,6 +95,9 @@ class Sessions:
         self._standing = standing
         self._holds = Holds()
         self._rates = Rates()
+        self._verifying = verifying
+        self._under_way = 0
+        """Messages that are being answered now."""
 
     async def open(self, raw: bytes) -> bytes:
         """Open a session by its invitation; the answer is the signed receipt.
@@ -118,6 +122,13 @@ class Sessions:
         return await self._accept(message, raw, None)
 
     async def _accept(self, message: Any, raw: bytes, invitee: str | None) -> bytes:
+        self._under_way += 1
+        try:
+            return await self._accepted(message, raw, invitee)
+        finally:
+            self._under_way -= 1
+
+    async def _accepted(self, message: Any, raw: bytes, invitee: str | None) -> bytes:
         stream = session_stream(message.session_id)
         hosted: Hosted = await self._desk.state(stream)
         digest = sha256_tag(raw)
@@ -130,7 +141,8 @@ class Sessions:
             self._check_opening(message, invitee)
         arrival = _Arrival(message, digest, key, proof_key, self._desk.clock())
         at_ms = max(arrival.at_ms, hosted.state.at_ms)
-        self._authenticate(arrival, at_ms)
+        if not await self._is_verified_beside(arrival, at_ms):
+            self._authenticate(arrival, at_ms)
         if seen is not None:
             raise Refused("this messageId was used for other content", "duplicate")
         self._check_courtesy(hosted, message, arrival.at_ms)
@@ -140,6 +152,13 @@ class Sessions:
         side = hosted.state.side(message.sender)
         self._holds.accepted(message.session_id, side, self._desk.clock())
         return answer
+
+    async def _is_verified_beside(self, arrival: _Arrival, at_ms: int) -> bool:
+        verifying, key = self._verifying, arrival.key
+        if verifying is None or arrival.proof_key != key:
+            return False
+        raw, base_url = arrival.message.raw, self._host.base_url
+        return await verifying.message(raw, key, at_ms, base_url, self._under_way)
 
     def _authenticate(self, arrival: _Arrival, at_ms: int) -> None:
         self._dialect.authenticate(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -22,6 +22,7 @@ from treaty.http.limits import EXPECT, Settings
 
 ABORT: Final = "abort"
 """Key in ``scope["state"]``: a function that ends the connection at once."""
+HEAD: Final = b"HTTP/1.1 "
 DISCARDED_BYTES_MAX: Final = 2 * 1_048_576
 """What is left of a body that was refused is taken and thrown away up to this size: a
 connection that is closed before would often take the answer with it."""
@@ -41,6 +42,45 @@ def guarded(settings: Settings) -> Callable[..., Guard]:
         return Guard(settings, config, server_state, app_state)
 
     return connect
+
+
+class Corked:
+    """A transport that keeps the head of an answer until its body comes, for one system call.
+
+    A head alone waits for the end of this turn of the loop.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Keep a head, and write anything else, behind the head if one is kept."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(HEAD):
+            self._head = data
+            self._loop.call_soon(self.flush)
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write a head that nothing followed."""
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what is kept, then close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """The transport's own."""
+        return getattr(self._transport, name)
 
 
 class Guard:
@@ -66,7 +106,8 @@ class Guard:
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for a first request."""
         self._transport = transport
-        self._inner.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._inner.connection_made(cast(asyncio.Transport, Corked(transport, loop)))
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

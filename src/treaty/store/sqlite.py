@@ -25,6 +25,7 @@ from typing import Any, Final, Self
 from treaty.engine.ports import Entry, Task, Unit
 from treaty.errors import MisuseError, TreatyError, UnavailableError
 from treaty.store import schema
+from treaty.store.names import Names
 from treaty.store.units import check_integer, check_question, check_unit, closed
 from treaty.store.writer import Writer
 
@@ -38,15 +39,22 @@ LAST_CODE_POINT: Final = 0x10FFFF
 class SqliteStore:
     """Implements ``engine.ports.Store`` in a file. Make one with ``await SqliteStore.open``."""
 
-    __slots__ = ("_lock", "_path", "_reader", "_writer")
+    __slots__ = ("_lock", "_names", "_path", "_reader", "_writer")
 
     def __init__(
-        self, path: Path, reader: sqlite3.Connection, writer: Writer | None, lock: int | None
+        self,
+        path: Path,
+        reader: sqlite3.Connection,
+        writer: Writer | None = None,
+        lock: int | None = None,
+        names: Names | None = None,
     ) -> None:
         self._path = path
         self._reader: sqlite3.Connection | None = reader
         self._writer = writer
         self._lock = lock
+        self._names = names
+        """None where another process may write."""
 
     @classmethod
     async def open(cls, path: Path | str, *, read_only: bool = False) -> Self:
@@ -66,15 +74,22 @@ class SqliteStore:
         try:
             writer = self._writing()
             check_unit(unit)
-            return writer.submit(unit)
+            committing = writer.submit(unit)
         except TreatyError as error:
             refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             refused.set_exception(error)
             return refused
+        if self._names is not None:
+            for append in unit.appends:
+                if not append.after:
+                    self._names.add(append.stream)
+        return committing
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Entry]:
         """See ``Store.read``."""
         check_question(limit, after)
+        if self._names is not None and self._reader and not self._names.may_have(stream):
+            return []
         rows = await self._rows(
             "SELECT position, kind, body, raw FROM entry "
             "WHERE stream = (SELECT id FROM stream WHERE name = ?) AND position > ? "
@@ -185,14 +200,14 @@ class SqliteStore:
         return rows
 
 
-def _open_to_read(path: Path | str) -> tuple[Path, sqlite3.Connection, None, None]:
+def _open_to_read(path: Path | str) -> tuple[Path, sqlite3.Connection]:
     place = Path(path).resolve()
     if not place.is_file():
         raise UnavailableError(f"there is no store at {place}")
-    return place, _reading(place), None, None
+    return place, _reading(place)
 
 
-def _open_to_write(path: Path | str) -> tuple[Path, sqlite3.Connection, Writer, int]:
+def _open_to_write(path: Path | str) -> tuple[Path, sqlite3.Connection, Writer, int, Names]:
     # One file has one lock, whatever links lead to it.
     place = Path(path).resolve()
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -205,8 +220,12 @@ def _open_to_write(path: Path | str) -> tuple[Path, sqlite3.Connection, Writer, 
         undo.callback(db.close)
         schema.migrate(db)
         reader = _reading(place)
+        undo.callback(reader.close)
+        names = Names()
+        for (name,) in reader.execute("SELECT name FROM stream"):
+            names.add(name)
         undo.pop_all()
-        return place, reader, Writer(db), lock
+        return place, reader, Writer(db), lock, names
 
 
 def _reading(path: Path) -> sqlite3.Connection:

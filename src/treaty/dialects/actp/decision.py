@@ -16,11 +16,12 @@ The caller keeps a ``Position`` for every negotiation and folds each verdict int
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from treaty.dialects.actp.policy import ProviderPolicy, Semantics, Strategy
+from treaty.wire.evolving import evolve
 
 
 class Action(StrEnum):
@@ -208,7 +209,7 @@ def advance(position: Position, verdict: Verdict) -> Position:
         case Action.COUNTER:
             return position
         case _:
-            return replace(position, is_final=True)
+            return evolve(position, is_final=True)
 
 
 def _barred(policy: ProviderPolicy, context: CounterContext) -> Verdict | None:

@@ -14,7 +14,7 @@ for this fold. Read next: ``dialect``, which makes the records, ``machine`` for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from treaty.dialects.actp.machine import (
 from treaty.dialects.actp.messages import CounterAccept, CounterOffer, PriceQuote
 from treaty.wire import fields
 from treaty.wire.canonical import Json
+from treaty.wire.evolving import evolve
 
 COUNTER_ENTRY: Final = "counter"
 REQUEST_ENTRY: Final = "request"
@@ -95,11 +96,11 @@ def fold(state: Negotiation, kind: str, record: Mapping[str, Json], said: Any) -
     """Fold one entry. ``said`` is a ``Said``; None reads it from the record."""
     if kind == EXPIRED_ENTRY:
         session = move(RULES, state.session, EXPIRE, _CLOCK, party="clock")
-        return replace(state, session=session)
+        return evolve(state, session=session)
     opened = state if state.is_known else _opened(record)
     said = said if isinstance(said, Said) else _read_said(record)
     if kind == DECLINED_ENTRY:
-        return replace(opened, session=_moved(opened.session, _PROVIDER, WALK))
+        return evolve(opened, session=_moved(opened.session, _PROVIDER, WALK))
     if kind == REQUEST_ENTRY:
         return _quoted(opened, said.reply)
     return _countered(opened, record, said)
@@ -118,10 +119,10 @@ def _opened(record: Mapping[str, Json]) -> Negotiation:
 
 def _quoted(state: Negotiation, quote: object) -> Negotiation:
     assert isinstance(quote, PriceQuote)
-    return replace(
+    return evolve(
         state,
         session=_moved(state.session, _PROVIDER, QUOTE),
-        position=replace(state.position, last_quote_units=quote.units),
+        position=evolve(state.position, last_quote_units=quote.units),
         max_price_units=quote.max_price_units,
         last_quote=quote,
     )

@@ -6,7 +6,6 @@ the words of the state table that are true of its sender. Both only read.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from treaty.core.session import RETURN, enter
@@ -37,6 +36,7 @@ from treaty.dialects.asp.messages import (
     Withdraw,
 )
 from treaty.errors import Refused, WireError, shown
+from treaty.wire.evolving import evolve
 
 _CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSED, FAILED))
 _CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
@@ -55,7 +55,7 @@ def seen_from(conversation: Conversation, sender: str) -> Conversation:
         return conversation
     if conversation.side(sender) != conversation.other(running.author):
         return conversation
-    return replace(conversation, session=enter(RULES, conversation.session, RETURN))
+    return evolve(conversation, session=enter(RULES, conversation.session, RETURN))
 
 
 def act_of(conversation: Conversation, envelope: Envelope) -> str:

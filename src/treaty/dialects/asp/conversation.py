@@ -8,7 +8,7 @@ questions; neither reads a clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +20,7 @@ from treaty.dialects.asp.choices import DURATION, TIMEOUTS
 from treaty.dialects.asp.machine import IDLE, RULES, wire_state
 from treaty.wire.canonical import Json
 from treaty.wire.digest import ZERO_TAG
+from treaty.wire.evolving import evolve
 from treaty.wire.money import Money
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -251,26 +252,26 @@ class Conversation:
 def with_participant(conversation: Conversation, participant: Participant) -> Conversation:
     """Add or replace one participant."""
     participants = {**conversation.participants, participant.uri: participant}
-    return replace(conversation, participants=participants)
+    return evolve(conversation, participants=participants)
 
 
 def with_proposal(conversation: Conversation, proposal: Proposal) -> Conversation:
     """Add or replace one proposal."""
-    return replace(conversation, proposals={**conversation.proposals, proposal.id: proposal})
+    return evolve(conversation, proposals={**conversation.proposals, proposal.id: proposal})
 
 
 def with_commitment(conversation: Conversation, commitment: Commitment) -> Conversation:
     """Add or replace one commitment."""
     commitments = {**conversation.commitments, commitment.id: commitment}
-    return replace(conversation, commitments=commitments)
+    return evolve(conversation, commitments=commitments)
 
 
 def with_delegation(conversation: Conversation, delegation: Delegation) -> Conversation:
     """Add or replace one delegation."""
     delegations = {**conversation.delegations, delegation.id: delegation}
-    return replace(conversation, delegations=delegations)
+    return evolve(conversation, delegations=delegations)
 
 
 def with_dispute(conversation: Conversation, dispute: Dispute) -> Conversation:
     """Add or replace one dispute."""
-    return replace(conversation, disputes={**conversation.disputes, dispute.id: dispute})
+    return evolve(conversation, disputes={**conversation.disputes, dispute.id: dispute})

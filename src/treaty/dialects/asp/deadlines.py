@@ -7,7 +7,7 @@ out. Nothing here fires twice: a fired timer is no longer in ``deadlines`` of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from treaty.core.commitment import (
@@ -50,6 +50,7 @@ from treaty.dialects.asp.watching import METRIC, note_metric
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.wire import fields
+from treaty.wire.evolving import evolve
 from treaty.wire.money import money_from_json
 
 
@@ -184,7 +185,7 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
 
 
 def _enter(conversation: Conversation, target: str) -> Conversation:
-    return replace(conversation, session=enter(RULES, conversation.session, target))
+    return evolve(conversation, session=enter(RULES, conversation.session, target))
 
 
 def _expire_proposed(conversation: Conversation) -> Conversation:
@@ -198,7 +199,7 @@ def _close_silent(conversation: Conversation) -> Conversation:
     """The silent party's CLOSE, without rating and confirming nothing (B9)."""
     silent = Closing("expired", None, (), counts=False)
     closings = {**dict.fromkeys(conversation.principals, silent), **conversation.closings}
-    return _enter(replace(conversation, closings=closings), CLOSED)
+    return _enter(evolve(conversation, closings=closings), CLOSED)
 
 
 def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
@@ -235,7 +236,7 @@ def _report(conversation: Conversation, fact: HostFact) -> Conversation:
     name = fact.data.get("commitmentId")
     if not isinstance(name, str) or name not in conversation.commitments:
         return conversation
-    return replace(conversation, reported=conversation.reported | {name})
+    return evolve(conversation, reported=conversation.reported | {name})
 
 
 def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
@@ -243,7 +244,7 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
     gone_ms = fields.instant(fact.data, "to") - fields.instant(fact.data, "from")
     if gone_ms < 0:
         raise WireError("an outage has a beginning and a later end")
-    moved = replace(
+    moved = evolve(
         conversation,
         started_ms=conversation.started_ms + gone_ms,
         entered_ms=conversation.entered_ms + gone_ms,
@@ -251,12 +252,12 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
     )
     if moved.invitation is not None:
         expires = moved.invitation.expires_ms + gone_ms
-        moved = replace(moved, invitation=replace(moved.invitation, expires_ms=expires))
+        moved = evolve(moved, invitation=evolve(moved.invitation, expires_ms=expires))
     # What was over before the outage stays over: the shift ends at the outage's end at the latest.
     for proposal in moved.proposals.values():
         if proposal.state == "open" and proposal.valid_until_ms is not None:
             until_ms = proposal.valid_until_ms + gone_ms
-            moved = with_proposal(moved, replace(proposal, valid_until_ms=until_ms))
+            moved = with_proposal(moved, evolve(proposal, valid_until_ms=until_ms))
     for commitment in moved.live:
         moved = with_commitment(moved, extend(commitment, gone_ms))
     return disputes.extended(moved, gone_ms)
@@ -270,4 +271,4 @@ def _revoke(conversation: Conversation, fact: HostFact) -> Conversation:
         return conversation
     if read_public_key(member.public_key).key_id != revoked:
         return conversation
-    return with_participant(conversation, replace(member, revoked=True))
+    return with_participant(conversation, evolve(member, revoked=True))

@@ -9,12 +9,11 @@ Read next: ``folding``, which begins and ends them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from treaty.core.commitment import extend_for
 from treaty.dialects.asp.choices import ESCALATED_SUM_MS
 from treaty.dialects.asp.conversation import Conversation, Escalation, with_commitment
 from treaty.dialects.asp.messages import Escalate
+from treaty.wire.evolving import evolve
 
 
 def allowance_ms(conversation: Conversation, side: str) -> int:
@@ -34,7 +33,7 @@ def begin_escalation(conversation: Conversation, side: str, body: Escalate) -> C
         allowed_ms=allowance_ms(conversation, side),
     )
     held = _move_deadlines(conversation, running, running.allowed_ms)
-    return replace(held, escalation=running)
+    return evolve(held, escalation=running)
 
 
 def end_escalation(conversation: Conversation, entered_ms: int, at_ms: int) -> Conversation:
@@ -44,7 +43,7 @@ def end_escalation(conversation: Conversation, entered_ms: int, at_ms: int) -> C
     lasted_ms = min(max(0, at_ms - entered_ms), running.allowed_ms)
     used_ms = conversation.escalated_ms.get(running.author, 0) + lasted_ms
     moved = _move_deadlines(conversation, running, lasted_ms - running.allowed_ms)
-    return replace(
+    return evolve(
         moved, escalation=None, escalated_ms={**moved.escalated_ms, running.author: used_ms}
     )
 

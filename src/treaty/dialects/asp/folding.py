@@ -11,7 +11,6 @@ then has to do is read off with ``orders``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from treaty.core.commitment import CommitmentState, Order, bind, claim, confirm
@@ -55,6 +54,7 @@ from treaty.dialects.asp.messages import (
     Withdraw,
 )
 from treaty.dialects.asp.terms import adopt, counter_invitation, make_commitment, make_invitation
+from treaty.wire.evolving import evolve
 
 _ENDING: Final = frozenset((CLOSING, CLOSED))
 
@@ -81,7 +81,7 @@ def fold_message(
     if view is not conversation and session.state not in _ENDING:
         # What the other side does under a one-sided escalation leaves that running.
         session = enter(RULES, session, ESCALATED)
-    moved = replace(
+    moved = evolve(
         conversation,
         session=session,
         inviter=conversation.inviter or envelope.sender,
@@ -89,7 +89,7 @@ def fold_message(
     )
     moved = _apply(moved, envelope, act, at_ms)
     named = new_id(envelope.body)
-    moved = replace(
+    moved = evolve(
         moved,
         head=envelope.hash,
         messages=moved.messages + 1,
@@ -107,19 +107,19 @@ def arrive(before: Conversation, moved: Conversation) -> Conversation:
     if moved.state != before.state:
         if before.state == ESCALATED:
             moved = end_escalation(moved, before.entered_ms, moved.at_ms)
-        moved = replace(moved, entered_ms=moved.at_ms)
+        moved = evolve(moved, entered_ms=moved.at_ms)
     return conclude(moved)
 
 
 def stamp(conversation: Conversation, at_ms: int, position: int, entry: str) -> Conversation:
     """Record the log entry a conversation now stands at."""
-    return replace(conversation, at_ms=at_ms, position=position, entry=entry)
+    return evolve(conversation, at_ms=at_ms, position=position, entry=entry)
 
 
 def _counted(conversation: Conversation, sender: str, key: str | None) -> Mapping[str, Participant]:
     """Advance the sender's numbers; the first message of all also brings its sender in."""
     known = conversation.participants.get(sender) or Participant(sender, "inviter", sender)
-    counted = replace(
+    counted = evolve(
         known,
         public_key=known.public_key or key,
         next_sequence=known.next_sequence + 1,
@@ -161,7 +161,7 @@ def _open(moved: Conversation, envelope: Envelope, body: Propose, at_ms: int) ->
     assert envelope.recipient is not None
     assert envelope.session_id is not None
     moved = with_participant(moved, Participant(envelope.recipient, "invitee", envelope.recipient))
-    return replace(
+    return evolve(
         moved,
         id=envelope.session_id,
         invitee=envelope.recipient,
@@ -175,9 +175,9 @@ def _propose(moved: Conversation, envelope: Envelope, body: Propose) -> Conversa
     side = moved.side(envelope.sender)
     for old in tuple(moved.proposals.values()):
         if old.state == "open" and old.author == side:
-            moved = with_proposal(moved, replace(old, state="superseded"))
+            moved = with_proposal(moved, evolve(old, state="superseded"))
         elif old.state == "open" and old.counters is not None:
-            moved = with_proposal(moved, replace(old, state="rejected"))
+            moved = with_proposal(moved, evolve(old, state="rejected"))
     proposal = Proposal(
         body.proposal_id, side, envelope.hash, body.subject, body.terms, body.valid_until_ms
     )
@@ -188,12 +188,12 @@ def _counter(moved: Conversation, envelope: Envelope, body: Counter, act: str) -
     if act == "COUNTER/invitation":
         assert moved.invitation is not None
         counter = counter_invitation(envelope, body)
-        return replace(moved, invitation=replace(moved.invitation, counter=counter))
+        return evolve(moved, invitation=evolve(moved.invitation, counter=counter))
     if act == "COUNTER/commitment":
         moved = _end_proposed(moved, body.reference_id, CommitmentState.REJECTED)
     else:
         old = moved.proposals[body.reference_id]
-        moved = with_proposal(moved, replace(old, state="countered"))
+        moved = with_proposal(moved, evolve(old, state="countered"))
     proposal = Proposal(
         body.counter_id,
         moved.side(envelope.sender),
@@ -210,11 +210,11 @@ def _counter(moved: Conversation, envelope: Envelope, body: Counter, act: str) -
 def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversation:
     reference = body.reference_id
     if act == "ACCEPT/proposal":
-        accepted = replace(moved.proposals[reference], state="accepted")
-        return replace(with_proposal(moved, accepted), agreed=reference)
+        accepted = evolve(moved.proposals[reference], state="accepted")
+        return evolve(with_proposal(moved, accepted), agreed=reference)
     if act == "ACCEPT/commitment":
         bound = bind(moved.commitments[reference], at_ms)
-        return with_commitment(moved, replace(bound, accepter_seed=body.arbiter_seed))
+        return with_commitment(moved, evolve(bound, accepter_seed=body.arbiter_seed))
     if act == "ACCEPT/delegation":
         return join(moved, moved.delegations[reference], history=body.history)
     invitation = moved.invitation
@@ -222,25 +222,25 @@ def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversa
     if act == "ACCEPT/invitation-counter":
         assert invitation.counter is not None
         invitation = adopt(invitation, invitation.counter)
-    return replace(moved, invitation=invitation, started_ms=at_ms)
+    return evolve(moved, invitation=invitation, started_ms=at_ms)
 
 
 def _reject(moved: Conversation, body: Reject, act: str) -> Conversation:
     reference = body.reference_id
     if act == "REJECT/proposal":
-        rejected = replace(moved.proposals[reference], state="rejected")
+        rejected = evolve(moved.proposals[reference], state="rejected")
         return with_proposal(moved, rejected)
     if act == "REJECT/commitment":
         return _end_proposed(moved, reference, CommitmentState.REJECTED)
     if act == "REJECT/delegation":
-        return with_delegation(moved, replace(moved.delegations[reference], state="refused"))
+        return with_delegation(moved, evolve(moved.delegations[reference], state="refused"))
     return moved
 
 
 def _withdraw(moved: Conversation, body: Withdraw, act: str) -> Conversation:
     reference = body.reference_id
     if act == "WITHDRAW/proposal":
-        return with_proposal(moved, replace(moved.proposals[reference], state="withdrawn"))
+        return with_proposal(moved, evolve(moved.proposals[reference], state="withdrawn"))
     if act == "WITHDRAW/commitment":
         return _end_proposed(moved, reference, CommitmentState.WITHDRAWN)
     if act == "WITHDRAW/delegation":
@@ -265,7 +265,7 @@ def _inform(
     if act == "INFORM/identity" and moved.participants[envelope.sender].revoked:
         return _repin(moved, envelope.sender, body)
     if act == "INFORM/abort":
-        return replace(moved, consent=True)
+        return evolve(moved, consent=True)
     if act.startswith("INFORM/abort-"):
         assert moved.escalation is not None
         cancelled = Close("cancelled", "", (), None, None, None, None)
@@ -276,7 +276,7 @@ def _inform(
 def _repin(moved: Conversation, sender: str, body: Inform) -> Conversation:
     card = body.data.get("agentCard")
     key = card.get("publicKey") if isinstance(card, dict) else None
-    member = replace(moved.participants[sender], revoked=False, public_key=str(key))
+    member = evolve(moved.participants[sender], revoked=False, public_key=str(key))
     return with_participant(moved, member)
 
 
@@ -315,7 +315,7 @@ def _close(moved: Conversation, side: str, body: Close, act: str, at_ms: int) ->
         counts=not offers,
         offers=offers,
     )
-    moved = replace(
+    moved = evolve(
         moved,
         closings={**moved.closings, side: closing},
         consent=moved.consent or act in ("CLOSE/consent", "INFORM/abort-consent"),

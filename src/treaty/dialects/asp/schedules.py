@@ -13,7 +13,7 @@ with ``commitment_invalid`` at the COMMIT.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NoReturn
@@ -37,6 +37,7 @@ from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.wire import fields
 from treaty.wire.canonical import Json
+from treaty.wire.evolving import evolve
 from treaty.wire.money import Money, decimal_number, money_from_json
 
 PART_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -68,7 +69,7 @@ def _with_key(check: Check, stated: fields.Object) -> Check:
     if stated.get("key") is None:
         return check
     try:
-        return replace(check, key=read_public_key(stated["key"]).text)
+        return evolve(check, key=read_public_key(stated["key"]).text)
     except WireError as error:
         _invalid(f"verification.key: {error.detail}")
 

@@ -7,7 +7,6 @@ first). Reading clamps nothing: values outside their bounds are refused with ``m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from treaty.core.commitment import Commitment, Escrow, Obligation
 from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, PARTICIPANTS_MAX, TIMEOUTS, Bounds
@@ -17,6 +16,7 @@ from treaty.dialects.asp.schedules import method_of, read_schedule
 from treaty.errors import Refused
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
+from treaty.wire.evolving import evolve
 
 
 def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
@@ -47,7 +47,7 @@ def counter_invitation(envelope: Envelope, body: Counter) -> CounterInvitation:
 def adopt(invitation: Invitation, counter: CounterInvitation) -> Invitation:
     """Put the accepted counter's terms in force."""
     timeouts, duration_ms, authorities = _settings(counter.terms)
-    return replace(
+    return evolve(
         invitation,
         terms=counter.terms,
         timeouts=timeouts,
@@ -160,7 +160,7 @@ def _escrow(body: Commit) -> tuple[Escrow | None, tuple[Obligation, ...]]:
     if terms.schedule is None:
         return escrow, ()
     scheduled = read_schedule(terms.schedule, terms.money, payer=payer, payee=payee)
-    return replace(escrow, schedule=scheduled.schedule), scheduled.duties
+    return evolve(escrow, schedule=scheduled.schedule), scheduled.duties
 
 
 def contains(whole: Json, part: Json) -> bool:
