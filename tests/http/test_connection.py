@@ -178,14 +178,14 @@ def test_what_is_no_http_is_refused(nonsense: bytes) -> None:
 
 
 @over_the_network(Settings())
-async def test_a_websocket_is_not_offered(here: World) -> None:
+async def test_a_websocket_is_offered_for_sessions_alone(here: World) -> None:
     async with connection(here) as (reader, writer):
         writer.write(
             b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
             b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
 
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
 
 
 async def crowded() -> None:

@@ -117,6 +117,11 @@ class Guard:
         unread = cycle is not None and cycle.more_body
         answered = cycle is not None and cycle.response_complete
         inner.data_received(data)
+        protocol: object = inner.transport.get_protocol()
+        if protocol is not self:
+            # It has become a WebSocket, whose protocol has limits of its own.
+            self._stop_timer()
+            return
         if inner.cycle is not cycle or (unread and not inner.cycle.more_body):
             self._pending = 0
             self._stop_timer()

@@ -10,6 +10,7 @@ Read next: ``routes_asp`` for what can be asked, ``limits`` for how much at once
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treaty.engine.node import Node
 from treaty.engine.relay import Relay
-from treaty.errors import Refused, TreatyError, UnavailableError
+from treaty.errors import Refused, TreatyError, UnavailableError, shown
 from treaty.http import (
     routes_actp,
     routes_asp,
@@ -40,8 +41,13 @@ from treaty.http.limits import SLOW, Gate, Settings, Ticket
 from treaty.http.mrp_answers import allowed, refused, speaks_mrp
 from treaty.http.problems import as_error, problem
 from treaty.http.routing import Router
+from treaty.http.sockets import SessionSocket, denied, frame_bytes_max
+from treaty.wire.ids import is_uuid
 
 BACKLOG: Final = 2_048
+PING_S: Final = 20
+"""How often a WebSocket is asked whether anybody is there, and how long it may take to answer."""
+_SOCKET: Final = re.compile(r"/v1/asp/sessions/(?P<session>[^/]+)/ws")
 _MRP: Final = (
     routes_mrp.ROUTES,
     routes_mrp_provider.ROUTES,
@@ -79,7 +85,10 @@ class App:
         self._service.streams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or serve one WebSocket."""
+        if scope["type"] == "websocket":
+            await self._sockets(scope)(scope, receive, send)
+            return
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
         client = scope.get("client")
@@ -92,6 +101,16 @@ class App:
             await self._within_time(scope, receive, send, ticket)
         finally:
             ticket.leave()
+
+    def _sockets(self, scope: Scope) -> ASGIApp:
+        """What is at the path of a WebSocket: the log of a session, or a refusal."""
+        path = scope["raw_path"].decode("ascii", "replace")
+        match = _SOCKET.fullmatch(path)
+        if match is None or not is_uuid(match["session"]):
+            return denied(Refused(f"there is no WebSocket at {shown(path)}", "not_found"))
+        base = self._service.node.identity.base_url
+        url = f"ws{base.removeprefix('http')}{path}"
+        return SessionSocket(self._service, self.gate, match["session"].lower(), url)
 
     async def _within_time(
         self, scope: Scope, receive: Receive, send: Send, ticket: Ticket
@@ -202,7 +221,12 @@ def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=cast(Any, guarded(settings)),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=frame_bytes_max(settings.body_bytes_max),
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        # Compressed text of strangers would be unbounded work.
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
