@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from tests.agent.local import ALPHA, BETA, Town
-from tests.agent.scene import audit, beta_service, last_position, market, strike
+from tests.agent.scene import audit, beta_service, last_position, market, purchase, strike
 from tests.simulation.clock import later, simulated
-from treaty.agent import Deal, SellerPolicy, Tier
+from treaty.agent import Deal, SellerPolicy, Tier, buy
 from treaty.agent.copy import VerifiedCopy
 from treaty.agent.export import export_deal
-from treaty.core.deal import Verdict
+from treaty.core.deal import Verdict, read_deal
 from treaty.core.movement import AccountId
+from treaty.dialects import asp
 from treaty.dialects.asp import audit as asp_audit
+from treaty.dialects.asp.choices import MIME, MIME_PACKED
 from treaty.dialects.asp.messages import Envelope
 from treaty.identity.keys import PublicKey, read_public_key
 from treaty.wire.canonical import canonical
@@ -195,3 +201,32 @@ async def test_many_deals_at_once_do_not_disturb_each_other() -> None:
         for deal in deals:
             assert deal.state == "CLOSED"
             await audit(town, deal.id, funded_units=150_000)
+
+
+@simulated
+async def test_the_same_deal_in_messagepack_is_smaller_and_proves_the_same() -> None:
+    async with market() as (_town, alpha, _beta):
+        plain = await strike(alpha)
+        found = await alpha.discover("provision.cloud")
+        terms: Any = {"format": MIME_PACKED}
+        deal = await alpha.invite(found[0], subject="GPU compute procurement", terms=terms)
+        await buy(deal, purchase())
+        formats = [one.media_type for one in deal.messages]
+        # The invitation asks for it; from its answer on they speak it.
+        assert formats == [MIME, *[MIME_PACKED] * (len(formats) - 1)]
+        sizes = [sum(len(one.raw) for one in of.messages[1:]) for of in (plain, deal)]
+        assert sizes[1] < sizes[0]
+        await alpha.copies.flush()
+        file = await export_deal(alpha, deal.id)
+        raws: Any = file["raw"]
+        packed = [one for one in raws if isinstance(one, dict)]
+        assert len(packed) == len(formats) - 1
+        report = asp_audit.verify(read_deal(canonical(file)), None)
+        proven = [one for one in report.claims if one.name in ("bytes", "signatures", "states")]
+        assert [one.verdict for one in proven] == [Verdict.VERIFIED] * 3
+        schema = json.loads((Path(asp.__file__).parent / "deal.schema.json").read_bytes())
+        Draft202012Validator(schema).validate(json.loads(canonical(file)))
+
+        # A changed byte counts here as well.
+        packed[0]["base64"] = "A" + packed[0]["base64"][1:]
+        assert not asp_audit.verify(read_deal(canonical(file)), None).ok

@@ -14,9 +14,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.http.nodes import (
     ALPHA,
+    BETA,
+    MESSAGES,
     OTHER_SESSION,
     SESSION,
     Agent,
+    Chain,
     World,
     introduced,
     served,
@@ -24,6 +27,7 @@ from tests.http.nodes import (
 from treaty.http.limits import Settings
 from treaty.http.sockets import GOING_AWAY, NOT_LET_IN, frame_bytes_max
 from treaty.identity.dpop import header_proof
+from treaty.wire.packed import raw_from_json, write_packed
 
 pytestmark = pytest.mark.anyio
 WAIT_S = 10
@@ -234,7 +238,7 @@ async def test_who_leaves_the_session_is_let_go() -> None:
 
 
 async def test_who_says_nothing_and_who_says_too_much_is_let_go() -> None:
-    settings = Settings(head_ms=200)
+    settings = Settings(head_ms=200, heartbeat_ms=100)
     async with served(settings=settings) as here:
         _chain, alpha, _beta = await introduced(here)
         async with connect(address(here)) as silent:
@@ -243,7 +247,8 @@ async def test_who_says_nothing_and_who_says_too_much_is_let_go() -> None:
         async with joined(here, alpha) as socket:
             await heard(socket, "auth_ok")
             # Longer than a head may take: the socket is no request any more.
-            await asyncio.sleep(0.4)
+            for _ in range(5):
+                await heard(socket, "heartbeat")
             await socket.send("x" * (frame_bytes_max(settings.body_bytes_max) + 1))
             assert await closed(socket) == 1009
 
@@ -288,3 +293,44 @@ async def test_beyond_the_streams_a_socket_is_refused_in_the_words_of_http() -> 
                     pass
             assert caught.value.response.status_code == 503
         assert here.app.gate.in_flight == 0
+
+
+async def test_a_session_in_messagepack_is_spoken_over_every_road() -> None:
+    async with served() as here:
+        alpha, beta = await here.agent(ALPHA), await here.agent(BETA)
+        chain = Chain(alpha, beta)
+        invitation = chain.invitation(format="application/asp+msgpack")
+        assert (await here.post("/v1/asp/sessions", invitation)).status_code == 201
+        rest = [chain.next(beta, "ACCEPT", {"referenceId": "inv_1"})]
+        for agent in (alpha, beta):
+            card = json.loads(agent.card())
+            body = {"informType": "identity", "subject": "me", "data": {"agentCard": card}}
+            rest.append(chain.next(agent, "INFORM", body))
+        kind = {"content-type": "application/asp+msgpack"}
+        # Until it is agreed either format is read; afterwards the one that was agreed.
+        assert (await here.send(rest[0])).status_code == 201
+        refused = await here.send(rest[1])
+        assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
+        for message in rest[1:]:
+            packed = write_packed(json.loads(message))
+            answer = await here.http.post(MESSAGES, content=packed, headers=kind)
+            assert answer.status_code == 201, answer.text
+            assert answer.json()["hash"] == json.loads(message)["integrity"]["hash"]
+        async with joined(here, alpha, lastSequence=3) as socket:
+            told = await heard(socket, "message")
+            assert raw_from_json(told["raw"]) == write_packed(json.loads(rest[-1]))
+            assert told["envelope"] == json.loads(rest[-1])
+            message = chain.next(alpha, "OBSERVE", {"subject": "x", "data": {}})
+            await socket.send(write_packed(json.loads(message)))
+            assert (await heard(socket, "ack"))["position"] == 5
+        page = await here.read(beta, MESSAGES, "?after=4")
+        (entry,) = page.json()["entries"]
+        assert raw_from_json(entry["raw"]) == write_packed(json.loads(message))
+
+
+@pytest.mark.parametrize("stated", ["application/xml", "json", "application/json"])
+async def test_a_format_nobody_speaks_is_refused_with_the_invitation(stated: str) -> None:
+    async with served() as here:
+        chain = Chain(await here.agent(ALPHA), await here.agent(BETA))
+        answer = await here.post("/v1/asp/sessions", chain.invitation(format=stated))
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

@@ -18,7 +18,8 @@ from typing import Final
 from treaty.agent.copy import VerifiedCopy
 from treaty.agent.patience import AWAY_S, PAUSE_MOST_S, PAUSE_S, asked_s, is_passing, patiently
 from treaty.agent.ports import LogItem, NodeClient, Page
-from treaty.dialects.asp.codec import compose, seal
+from treaty.dialects.asp.choices import MIME
+from treaty.dialects.asp.codec import compose, seal, write_document
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.messages import Envelope, Inform, Performative
 from treaty.dialects.asp.rules import messages_url
@@ -26,7 +27,7 @@ from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Signer
 from treaty.wire import fields
-from treaty.wire.canonical import Json, canonical
+from treaty.wire.canonical import Json
 from treaty.wire.ids import uuid7
 
 TRIES_MAX: Final = 16
@@ -310,7 +311,12 @@ class Line:
             recipient=recipient,
             constraints=constraints,
         )
-        return canonical(seal(document, self.voice.signer))
+        return write_document(seal(document, self.voice.signer), self._format())
+
+    def _format(self) -> str:
+        """The agreed media type; JSON until there is one (B23)."""
+        invitation = self.conversation.invitation
+        return MIME if invitation is None else invitation.format
 
 
 def _is_neutral(envelope: Envelope) -> bool:

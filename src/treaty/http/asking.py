@@ -20,7 +20,7 @@ from treaty.engine.node import Node
 from treaty.engine.relay import Relay
 from treaty.errors import Refused, WireError, shown
 from treaty.http.limits import Settings, Ticket, read_body
-from treaty.http.media import JSON, MESSAGE
+from treaty.http.media import JSON, MESSAGE, MESSAGE_PACKED
 from treaty.http.streams import Streams
 from treaty.identity.keys import ProofKey
 from treaty.wire.ids import is_uuid, parse_agent_uri
@@ -88,6 +88,17 @@ class Ask:
         if not is_uuid(segment):
             raise Refused("no session of yours has this id", "unknown_session")
         return segment.lower()
+
+    async def message(self) -> bytes:
+        """The body of a session's message, in either format (ASP B23).
+
+        Raises as ``body`` does.
+        """
+        kind = (self.headers.get("content-type") or "").strip().lower()
+        if kind != MESSAGE_PACKED:
+            return await self.body()
+        most = self.service.settings.body_bytes_max
+        return await read_body(self.scope, self.receive, self.ticket, most)
 
     async def body(self) -> bytes:
         """The body of a message.

@@ -23,7 +23,7 @@ import httpx
 from treaty.engine.items import InboxItem, LogItem, Page
 from treaty.errors import MisuseError, TreatyError, UnavailableError, WireError, shown
 from treaty.http.handing import Handing, segment
-from treaty.http.media import EVENTS, JSON, MESSAGE
+from treaty.http.media import EVENTS, JSON, MESSAGE, MESSAGE_PACKED
 from treaty.http.remote import (
     ANSWER_BYTES_MAX,
     DEPTH_MAX,
@@ -37,6 +37,7 @@ from treaty.http.sse import Event, Reader
 from treaty.identity.dpop import header_proof, normal_url
 from treaty.identity.keys import Signer
 from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.packed import is_packed
 
 BUDGET_MS: Final = 10_000
 PAUSE_S: Final = 0.05
@@ -269,7 +270,7 @@ class HttpNode(Handing):
     async def _send(self, request: _Request, silence_s: float) -> httpx.Response:
         headers = {"accept": request.accept}
         if request.body is not None:
-            headers["content-type"] = MESSAGE
+            headers["content-type"] = MESSAGE_PACKED if is_packed(request.body) else MESSAGE
         if request.proven:
             headers["dpop"] = await self._proof(request)
         built = self._http.build_request(

@@ -6,6 +6,7 @@ from typing import Final
 
 JSON: Final = "application/json"
 MESSAGE: Final = "application/asp+json"
+MESSAGE_PACKED: Final = "application/asp+msgpack"
 PROBLEM: Final = "application/problem+json"
 EVENTS: Final = "text/event-stream"
 

@@ -25,6 +25,7 @@ from treaty.errors import (
 from treaty.http.media import MISSED, PROBLEM, STANDARD_MEMBERS
 from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
+from treaty.wire.packed import raw_from_json
 
 ANSWER_BYTES_MAX: Final = 8 * 1_048_576
 INBOX_PAGE_MAX: Final = 200
@@ -151,7 +152,4 @@ def inbox_page_of(answer: Mapping[str, Json]) -> tuple[tuple[InboxItem, ...], bo
 
 
 def _raw(value: Mapping[str, Json]) -> bytes:
-    text = value.get("raw")
-    if not isinstance(text, str):
-        raise WireError("a message is given as the text that was received")
-    return text.encode()
+    return raw_from_json(value.get("raw"))

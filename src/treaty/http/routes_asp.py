@@ -135,13 +135,13 @@ def _number(name: str, text: str) -> Json:
 
 async def open_session(ask: Ask) -> Response:
     """Open a session by its invitation; the answer is the receipt."""
-    return raw_json(await ask.node.sessions.open(await ask.body()), 201)
+    return raw_json(await ask.node.sessions.open(await ask.message()), 201)
 
 
 async def submit(ask: Ask) -> Response:
     """Accept a message; the answer is the receipt, the same one for the same bytes."""
     session = ask.session()
-    return raw_json(await ask.node.sessions.submit(session, await ask.body()), 201)
+    return raw_json(await ask.node.sessions.submit(session, await ask.message()), 201)
 
 
 async def session(ask: Ask) -> Response:

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from treaty.dialects.asp.codec import read_document
 from treaty.engine.desk import Watch
 from treaty.engine.hosted import session_stream
 from treaty.engine.ports import Entry
@@ -39,6 +40,7 @@ from treaty.identity.keys import ProofKey
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.instants import format_instant
+from treaty.wire.packed import is_packed
 
 NOT_LET_IN: Final = 4001
 GOING_AWAY: Final = 1001
@@ -170,7 +172,9 @@ class SessionSocket:
     def _said(self, frame: str | bytes) -> tuple[bytes | None, Json]:
         """The message that a frame carries, and its id as far as it can be told."""
         if isinstance(frame, bytes):
-            return frame, None
+            if not is_packed(frame):
+                raise WireError("a binary frame is a message in MessagePack")
+            return frame, _id_of(frame)
         said = self._frame(frame)
         if said.get("type") == "pong":
             return None, None
@@ -178,7 +182,7 @@ class SessionSocket:
             raise WireError(f"a frame is `send` or `pong`, not {shown(said.get('type'))}")
         envelope = said.get("envelope")
         if isinstance(envelope, str):
-            return envelope.encode(), None
+            return envelope.encode(), _id_of(envelope.encode())
         if not isinstance(envelope, dict):
             raise WireError("`envelope` is a message, or its text as a string")
         return canonical(envelope), envelope.get("messageId")
@@ -257,6 +261,12 @@ class SessionSocket:
     async def _close(self, send: Send, code: int) -> None:
         async with asyncio.timeout(self._service.settings.stall_ms / 1000):
             await send({"type": "websocket.close", "code": code})
+
+
+def _id_of(raw: bytes) -> Json:
+    """The id a message names, which is not checked yet; raises ``WireError`` for no document."""
+    document = read_document(raw)
+    return document.get("messageId") if isinstance(document, dict) else None
 
 
 async def _next(receive: Receive) -> str | bytes | None:

@@ -31,6 +31,7 @@ from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import is_sha256_tag
 from treaty.wire.encoding import hex_decode
 from treaty.wire.fields import Object
+from treaty.wire.packed import raw_from_json
 
 DISCOVERY_MAX: Final = 64
 FILE_MESSAGES_MAX: Final = MESSAGES_MAX + DISCOVERY_MAX
@@ -262,7 +263,7 @@ def _messages(deal: Object, findings: list[Finding]) -> list[Message]:
         )
     # A text that is missing or too much is found when its message is read.
     texts = [*raw, *[None] * (len(messages) - len(raw))]
-    if sum(len(text) for text in texts if isinstance(text, str)) > TEXT_CHARS_MAX:
+    if sum(map(_chars, texts)) > TEXT_CHARS_MAX:
         raise WireError(f"more than {TEXT_CHARS_MAX} characters of messages", "too_large")
     found: list[Message] = []
     for number, (message, text) in enumerate(zip(messages, texts, strict=False), start=1):
@@ -279,6 +280,13 @@ def _messages(deal: Object, findings: list[Finding]) -> list[Message]:
     return found
 
 
+def _chars(text: Json) -> int:
+    """How much there is to read of a received message."""
+    if isinstance(text, dict):
+        text = text.get("base64")
+    return len(text) if isinstance(text, str) else 0
+
+
 def _message(number: int, message: Json, text: Json, *, early: bool) -> tuple[Message, bool]:
     """Decode ``raw[i]``, and tell whether ``messages[i]`` is its parsed form.
 
@@ -289,12 +297,9 @@ def _message(number: int, message: Json, text: Json, *, early: bool) -> tuple[Me
         if not is_sha256_tag(shape["hash"]):
             raise WireError("a withheld message has a sha256 tag as its hash")
         return Message(number, str(shape["hash"]), None, withheld=True), True
-    if not isinstance(text, str):
+    if text is None:
         raise WireError("raw has no text for it, and it is not withheld")
-    try:
-        raw = text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise WireError("its raw holds a lone surrogate") from None
+    raw = raw_from_json(text)
     before_session = early and shape.get("sessionId") is None
     envelope = decode_pre_session(raw) if before_session else decode(raw)
     # Most senders write canonically; then one canonical form is enough to compare.

@@ -14,7 +14,10 @@ from typing import Final
 TAG: Final = "asp/0.1"
 """B1: the version we emit, and the dialect's name in a deal file."""
 MIME: Final = "application/asp+json"
-MIMES_READ: Final = frozenset((MIME, "application/json"))
+MIME_PACKED: Final = "application/asp+msgpack"
+"""B23: the other format, where the invitation's ``terms.format`` asks for it."""
+FORMATS: Final = (MIME, MIME_PACKED)
+MIMES_READ: Final = frozenset((MIME, MIME_PACKED, "application/json"))
 """B1: media types accepted for bodies."""
 SIGNING_PREFIX: Final = "asp/0.1 "
 """B4: stands before the hash in what an envelope's signature covers; envelopes only."""

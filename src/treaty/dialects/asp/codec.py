@@ -20,6 +20,7 @@ from treaty.dialects.asp.choices import (
     BODY_BYTES_MAX,
     DEPTH_MAX,
     MIME,
+    MIME_PACKED,
     MIMES_READ,
     SALT_BYTES,
     SIGNING_PREFIX,
@@ -31,11 +32,12 @@ from treaty.errors import MisuseError, WireError, shown
 from treaty.identity.envelopes import sign_envelope
 from treaty.identity.keys import Signer
 from treaty.wire import fields
-from treaty.wire.canonical import Json, read_json
+from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.digest import is_sha256_tag
 from treaty.wire.encoding import b64url_encode
 from treaty.wire.instants import format_instant
 from treaty.wire.money import decimal_number
+from treaty.wire.packed import is_packed, read_packed, write_packed
 
 _VERSION: Final = re.compile(r"asp/0\.(0|[1-9][0-9]{0,3})", re.ASCII)
 _SIGNATURE: Final = re.compile(r"ed25519:[0-9a-f]{128}", re.ASCII)
@@ -62,7 +64,7 @@ def decode_pre_session(raw: bytes) -> Envelope:
 
 
 def _decode(raw: bytes) -> Envelope:
-    document = read_json(raw, size_max=BODY_BYTES_MAX, depth_max=DEPTH_MAX, exact_numbers=True)
+    document = read_document(raw)
     if not isinstance(document, dict):
         raise WireError(f"a message is a JSON object, not {shown(document)}")
     _check_version(document)
@@ -92,6 +94,21 @@ def _decode(raw: bytes) -> Envelope:
         document=document,
         raw=raw,
     )
+
+
+def read_document(raw: bytes) -> Json:
+    """The value that a message's bytes spell, as JSON or as MessagePack (B3, B23).
+
+    Raises ``WireError``.
+    """
+    if is_packed(raw):
+        return read_packed(raw, size_max=BODY_BYTES_MAX, depth_max=DEPTH_MAX)
+    return read_json(raw, size_max=BODY_BYTES_MAX, depth_max=DEPTH_MAX, exact_numbers=True)
+
+
+def write_document(document: Mapping[str, Json], media_type: str) -> bytes:
+    """A sealed message in one of the formats (B23)."""
+    return write_packed(dict(document)) if media_type == MIME_PACKED else canonical(dict(document))
 
 
 def _check_version(document: Mapping[str, Json]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from treaty.core.commitment import Commitment
 from treaty.core.dispute import Dispute
 from treaty.core.session import Session
-from treaty.dialects.asp.choices import DURATION, TIMEOUTS
+from treaty.dialects.asp.choices import DURATION, MIME, TIMEOUTS
 from treaty.dialects.asp.machine import IDLE, RULES, wire_state
 from treaty.wire.canonical import Json
 from treaty.wire.digest import ZERO_TAG
@@ -73,6 +73,8 @@ class Invitation:
     required_trust: Decimal | None
     delegates: Mapping[str, bool] = field(default_factory=_nothing)
     """Agents that may join without a further yes, and whether they may see what came before."""
+    format: str = MIME
+    """The media type of the session's messages (B23)."""
     counter: CounterInvitation | None = None
     """The invitee's one counter-invitation (B9)."""
 

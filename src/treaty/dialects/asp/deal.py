@@ -19,17 +19,18 @@ from typing import Final
 from treaty.core.deal import DEAL_TAG
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
 from treaty.core.trust import Outcome, Record, Roots, Score, TrustState, fold, score
-from treaty.dialects.asp.choices import BODY_BYTES_MAX, TAG
-from treaty.dialects.asp.codec import decode
+from treaty.dialects.asp.choices import TAG
+from treaty.dialects.asp.codec import decode, read_document
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import fold_fact
 from treaty.dialects.asp.disputes import FACTS as DISPUTE_FACTS
 from treaty.dialects.asp.folding import fold_message
 from treaty.errors import MisuseError, TreatyError
 from treaty.identity.records import INTEGRITY
-from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.canonical import Json, canonical
 from treaty.wire.instants import format_instant
 from treaty.wire.money import number_to_json
+from treaty.wire.packed import raw_to_json
 
 HEARSAY: Final = ("trustScore", "trustLevel")
 """Members of a card that nobody signed; a deal file does not carry them."""
@@ -90,8 +91,8 @@ def make_deal(
         "dialect": TAG,
         "session": session,
         "cards": [_pinned(card) for card in cards],
-        "messages": [read_json(raw, size_max=BODY_BYTES_MAX) for raw in raws],
-        "raw": [raw.decode("utf-8") for raw in raws],
+        "messages": [read_document(raw) for raw in raws],
+        "raw": [raw_to_json(raw) for raw in raws],
         "log": [dict(record) for record, _ in entries],
         "escrow": [escrow_line(one) for one in records if is_escrow(one)],
         "outcomes": [dict(outcome) for outcome in outcomes],

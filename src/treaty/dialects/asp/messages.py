@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from treaty.dialects.asp.choices import MIME, MIME_PACKED
 from treaty.wire.canonical import Json
 from treaty.wire.money import Money
+from treaty.wire.packed import is_packed
 
 
 class Performative(StrEnum):
@@ -244,6 +246,11 @@ class Envelope:
     """The whole envelope as received."""
     raw: bytes = field(repr=False)
     """The bytes as received."""
+
+    @property
+    def media_type(self) -> str:
+        """The format it came in (B23)."""
+        return MIME_PACKED if is_packed(self.raw) else MIME
 
     @property
     def content(self) -> Mapping[str, Json]:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from treaty.core.commitment import Commitment, Escrow, Obligation
-from treaty.dialects.asp.choices import DISPUTE_WINDOW, DURATION, PARTICIPANTS_MAX, TIMEOUTS, Bounds
+from treaty.dialects.asp.choices import (
+    DISPUTE_WINDOW,
+    DURATION,
+    FORMATS,
+    MIME,
+    PARTICIPANTS_MAX,
+    TIMEOUTS,
+    Bounds,
+)
 from treaty.dialects.asp.conversation import CounterInvitation, Invitation
 from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
 from treaty.dialects.asp.schedules import method_of, read_schedule
-from treaty.errors import Refused
+from treaty.errors import Refused, WireError
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.evolving import evolve
@@ -34,6 +42,7 @@ def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation
         authorities=authorities,
         required_trust=envelope.required_trust,
         delegates=delegates,
+        format=read_format(body.terms),
     )
 
 
@@ -41,6 +50,7 @@ def counter_invitation(envelope: Envelope, body: Counter) -> CounterInvitation:
     """Read the terms on which the invitee would come (B9). Raises ``WireError``."""
     _settings(body.terms)
     read_listed(body.terms)
+    read_format(body.terms)
     return CounterInvitation(body.counter_id, envelope.hash, body.terms, body.valid_until_ms)
 
 
@@ -54,6 +64,7 @@ def adopt(invitation: Invitation, counter: CounterInvitation) -> Invitation:
         duration_ms=duration_ms,
         authorities=authorities,
         delegates=read_listed(counter.terms),
+        format=read_format(counter.terms),
     )
 
 
@@ -91,6 +102,17 @@ def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
         entry = item if isinstance(item, dict) else {"uri": item}
         found.append(fields.agent(entry, "uri"))
     return tuple(found)
+
+
+def read_format(terms: Mapping[str, Json]) -> str:
+    """Read ``terms.format``: the media type of the session's messages (B23).
+
+    Raises ``WireError`` (``unsupported_media_type``).
+    """
+    stated = fields.text_or(terms, "format")
+    if stated is not None and stated not in FORMATS:
+        raise WireError(f"terms.format is {' or '.join(FORMATS)}", "unsupported_media_type")
+    return stated or MIME
 
 
 def read_listed(terms: Mapping[str, Json]) -> dict[str, bool]:
