@@ -6,7 +6,7 @@ looks at the content: is the id new, is the proposal still open, is the claim by
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from treaty.core.commitment import (
     CLAIMS_CHECKED_MAX,
@@ -27,6 +27,7 @@ from treaty.dialects.asp.choices import (
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.delegations import read_limits
 from treaty.dialects.asp.escalations import allowance_ms
+from treaty.dialects.asp.machine import IDLE, INVITED, INVITED_COUNTERED
 from treaty.dialects.asp.messages import (
     Accept,
     Commit,
@@ -50,6 +51,20 @@ from treaty.identity.evidence import check_evidence
 from treaty.identity.keys import read_public_key
 from treaty.wire.canonical import Json
 from treaty.wire.fields import ident
+
+_UNAGREED: Final = frozenset((IDLE, INVITED, INVITED_COUNTERED))
+
+
+def in_format(conversation: Conversation, envelope: Envelope) -> None:
+    """Until the invitation is accepted either format is read; then the one it names (B23)."""
+    invitation = conversation.invitation
+    if invitation is None or conversation.state in _UNAGREED:
+        return
+    if envelope.media_type != invitation.format:
+        raise Refused(
+            f"this session speaks {invitation.format}, not {envelope.media_type}",
+            "unsupported_media_type",
+        )
 
 
 def invited(_conversation: Conversation, envelope: Envelope, at_ms: int) -> None:

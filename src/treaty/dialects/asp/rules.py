@@ -39,12 +39,13 @@ from treaty.dialects.asp.guards import (
     delegated,
     escalated,
     identified,
+    in_format,
     invited,
     proposed,
     resolved,
     withdrawn,
 )
-from treaty.dialects.asp.machine import IDLE, INVITED, INVITED_COUNTERED, RULES
+from treaty.dialects.asp.machine import RULES
 from treaty.dialects.asp.messages import Close, Commit, Envelope, Inform
 from treaty.dialects.asp.terms import make_commitment
 from treaty.errors import Refused, SignatureError, shown
@@ -155,7 +156,7 @@ def judge(
     # (2) It extends the chain by exactly one, for the session and for its sender (B7).
     check_order(conversation, envelope)
     # (2b) It comes in the format that was agreed (B23).
-    _check_format(conversation, envelope)
+    in_format(conversation, envelope)
     # (3) There is room left (B18).
     _check_room(conversation, envelope)
     # (4) The automaton knows such a move for such a sender (B9).
@@ -222,21 +223,6 @@ def check_order(conversation: Conversation, envelope: Envelope) -> None:
             f"sequenceNumber {envelope.sequence} is not the sender's next, {expected}",
             "sequence_gap",
             data=data,
-        )
-
-
-_UNAGREED: Final = frozenset((IDLE, INVITED, INVITED_COUNTERED))
-
-
-def _check_format(conversation: Conversation, envelope: Envelope) -> None:
-    """Until the invitation is accepted either format is read; then the one it names (B23)."""
-    invitation = conversation.invitation
-    if invitation is None or conversation.state in _UNAGREED:
-        return
-    if envelope.media_type != invitation.format:
-        raise Refused(
-            f"this session speaks {invitation.format}, not {envelope.media_type}",
-            "unsupported_media_type",
         )
 
 
