@@ -80,6 +80,7 @@ def _catalogue() -> Mapping[str, Reason]:
         ("ceiling_exceeded", 403, False),
         ("currency_unsupported", 422, False),
         ("commitment_invalid", 422, False),
+        ("violation_unproven", 422, False),
         # Standing.
         ("authority_missing", 403, False),
         ("insufficient_trust_score", 403, False),

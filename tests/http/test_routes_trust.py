@@ -11,6 +11,7 @@ from tests.http.nodes import (
     BETA,
     NODE,
     OPERATOR,
+    SESSION,
     START_MS,
     encoded,
     operator_record,
@@ -18,9 +19,11 @@ from tests.http.nodes import (
     world,
 )
 from tests.simulation.clock import simulated
+from treaty.core.log import fact_body
 from treaty.core.merkle import leaf_hash, verify_inclusion
 from treaty.identity.records import open_record, seal
 from treaty.wire.canonical import canonical
+from treaty.wire.digest import ZERO_TAG
 from treaty.wire.instants import format_instant
 
 BETA_COMPONENTS = {
@@ -136,3 +139,32 @@ async def test_an_agent_endorses_another() -> None:
             "/v1/trust/endorsements", canonical(seal("endorsement", weak, alpha.signer))
         )
         assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_trust_score")
+
+
+@simulated
+async def test_a_host_that_signed_two_stories_is_reported() -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+        entries = [
+            seal(
+                "fact",
+                fact_body(
+                    session=SESSION,
+                    position=4,
+                    at_ms=START_MS,
+                    previous_entry=ZERO_TAG,
+                    fact=fact,
+                    data={},
+                ),
+                signer(NODE),
+            )
+            for fact in ("timer", "outage")
+        ]
+        answer = await here.post(
+            "/v1/trust/violations", canonical({"agent": NODE, "entries": entries})
+        )
+        same = canonical({"agent": NODE, "entries": [entries[0], entries[0]]})
+        refused = await here.post("/v1/trust/violations", same)
+
+        assert (answer.status_code, answer.json()["violation"]) == (201, "two-entries")
+        assert (refused.status_code, refused.json()["code"]) == (422, "violation_unproven")

@@ -52,7 +52,8 @@ def test_seal_signs_the_text_that_b4_says() -> None:
 def test_kinds_are_those_of_b4() -> None:
     named = (
         "card listing rotation revocation receipt fact transfer attestation outcome loghead "
-        "dispute evidence reveal vote ruling endorsement metric account identity"
+        "dispute evidence reveal vote ruling endorsement metric account identity violation "
+        "challenge rejection"
     )
     assert set(named.split()) == KINDS
 

@@ -239,8 +239,8 @@ class SessionDialect(Protocol):
     def read_query(self, raw: bytes) -> tuple[Any, Need]:
         """A discovery question: the message and what it asks for."""
 
-    def check_query(self, message: Any, key: PublicKey, *, received_at_ms: int) -> None:
-        """Check the signature of a discovery question. Raises ``SignatureError``."""
+    def check_signature(self, message: Any, key: PublicKey) -> None:
+        """Check a message's signature, and nothing else of it. Raises ``SignatureError``."""
 
     def answer_query(
         self, message: Any, page: Page, *, signer: Signer, uri: str, at_ms: int, entropy: bytes

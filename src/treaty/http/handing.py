@@ -36,6 +36,10 @@ class Handing(ABC):
         """Hand in an attestation signed by the operator."""
         return await self._post("/v1/trust/attestations", canonical(dict(record)))
 
+    async def post_violation(self, body: Mapping[str, Json]) -> dict[str, Json]:
+        """Hand in two signed things of one agent that cannot both stand."""
+        return await self._post("/v1/trust/violations", canonical(dict(body)))
+
     async def post_endorsement(self, record: Mapping[str, Json]) -> dict[str, Json]:
         """Hand in an endorsement signed by the endorser."""
         return await self._post("/v1/trust/endorsements", canonical(dict(record)))

@@ -37,9 +37,15 @@ async def endorse(ask: Ask) -> Response:
     return json(await ask.node.endorsements.endorse(read_json(await ask.body())), 201)
 
 
+async def report(ask: Ask) -> Response:
+    """Take in a violation that its own two signatures prove."""
+    return json(await ask.node.violations.report(read_json(await ask.body())), 201)
+
+
 ROUTES: Final[Routes] = {
     "/v1/trust/log": {"GET": extract, "HEAD": extract},
     "/v1/trust/log/head": {"GET": head, "HEAD": head},
     "/v1/trust/attestations": {"POST": attest},
     "/v1/trust/endorsements": {"POST": endorse},
+    "/v1/trust/violations": {"POST": report},
 }

@@ -27,10 +27,11 @@ KINDS: Final = frozenset(
         *("card", "listing", "rotation", "revocation", "identity"),
         *("receipt", "fact", "evidence", "reveal", "dispute", "vote", "ruling"),
         *("transfer", "account", "outcome", "attestation", "endorsement", "metric", "loghead"),
+        "violation",
         *("rejection", "challenge"),
     }
 )
-"""Every kind of record there is (ASP B4; ``identity`` is the trust log's, B16)."""
+"""Every kind of record there is (ASP B4; ``identity`` and ``violation``: the trust log's, B16)."""
 
 INTEGRITY: Final = "integrity"
 _MEMBERS: Final = frozenset({"hash", "signature", "keyId"})

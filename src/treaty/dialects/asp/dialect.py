@@ -212,9 +212,8 @@ class AspDialect:
         """A discovery question."""
         return discovery.read_query(raw)
 
-    def check_query(self, message: Envelope, key: PublicKey, *, received_at_ms: int) -> None:
-        """Check the signature of a discovery question; its age is the registry's affair."""
-        assert received_at_ms >= 0
+    def check_signature(self, message: Envelope, key: PublicKey) -> None:
+        """Check the signature of a message alone, wherever it belongs and however old it is."""
         open_envelope(message.document, key, prefix=SIGNING_PREFIX)
 
     def answer_query(
