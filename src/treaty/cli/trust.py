@@ -24,6 +24,7 @@ from treaty.cli.options import (
 )
 from treaty.cli.trust_attack import attack
 from treaty.cli.trust_log import explain, log, recompute
+from treaty.cli.trust_report import report
 
 if TYPE_CHECKING:
     from treaty.core.trust import Attestation
@@ -64,7 +65,7 @@ def trust() -> None:
     """Show what an agent's trust score is made of, compute it again, and vouch for an agent."""
 
 
-for _command in (explain, recompute, log, attack):
+for _command in (explain, recompute, log, attack, report):
     trust.add_command(_command)
 
 
