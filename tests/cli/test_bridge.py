@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,6 +144,25 @@ def test_a_description_may_be_fetched(backend: str) -> None:
     done = run("bridge", "openapi", "--list", "--json", f"{backend}/openapi.yaml")
 
     assert json.loads(done.stdout)["source"] == f"Pets at {backend}/v1"
+
+
+def test_a_description_made_to_run_code_runs_none(tmp_path: Path) -> None:
+    """What is put into a generated program elsewhere: here it is a key, or no address."""
+    witness = tmp_path / "witness"
+    code = f"__import__('pathlib').Path('{witness}').touch()"
+    server = {"url": f'http://127.0.0.1:1"; {code} #'}
+    operation = {"operationId": f'x"; {code} #', "summary": f'"""; {code}'}
+    own = tmp_path / "spec.json"
+    paths = {"/a": {"get": operation}}
+    own.write_text(json.dumps({"openapi": "3.1.0", "servers": [server], "paths": paths}))
+
+    refused = run("bridge", "openapi", "--list", own)
+    listed = run("bridge", "openapi", "--list", "--json", "--backend", "http://127.0.0.1:1", own)
+
+    assert (refused.exit_code, "no address" in refused.output) == (2, True)
+    (one,) = json.loads(listed.stdout)["capabilities"]
+    assert re.fullmatch(r"x[A-Za-z0-9._-]{,63}", one["name"])
+    assert not witness.exists()
 
 
 def test_tools_are_listed() -> None:

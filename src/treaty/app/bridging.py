@@ -52,13 +52,12 @@ async def bridge_openapi(
     Raises ``MisuseError`` for what cannot be read, ``UnavailableError``.
     """
     source, raw = await _read(spec)
-    stated_backend = read_url(backend) if backend is not None else None
-    description = openapi.read_description(raw, stated_backend or source)
-    base = description.base
-    if stated_backend is not None:
+    place = read_url(backend) if backend is not None else None
+    description = openapi.read_description(raw)
+    base = place or description.base_beside(source)
+    if place is not None and place.target == "/" and description.is_relative:
         # A path alone is one at the backend, unless the backend was given with a path of its own.
-        is_origin = stated_backend.target == "/" and description.is_relative
-        base = base if is_origin else stated_backend
+        base = description.base_beside(place)
     if base is None:
         raise MisuseError("the description names no server; give --backend URL")
     if not description.operations:

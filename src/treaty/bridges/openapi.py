@@ -76,17 +76,33 @@ class Description:
     """What was read."""
 
     title: str
-    base: Place | None
-    """Where the operations are, as the description says; None when it does not."""
-    is_relative: bool
-    """True when it says so by a path alone."""
+    server: str
+    """Where the operations are, as it says: a URL, or a path alone."""
     operations: tuple[Operation, ...]
     left_out: tuple[str, ...]
     """What cannot be carried out, and why, for the operator."""
 
+    @property
+    def is_relative(self) -> bool:
+        """True when the server is a path alone."""
+        return "://" not in self.server
 
-def read_description(raw: bytes, source: Place | None = None) -> Description:
-    """Read OpenAPI 3 in JSON or YAML; ``source`` is where it was fetched from.
+    def base_beside(self, source: Place | None) -> Place | None:
+        """Where the operations are, given where the description is; None when nobody says.
+
+        Raises ``MisuseError``.
+        """
+        try:
+            if source is not None:
+                return follow(source, self.server)
+            return None if self.is_relative else read_url(self.server)
+        except Refused as error:
+            why = f"the description's server is no address: {error.detail}"
+            raise MisuseError(why) from error
+
+
+def read_description(raw: bytes) -> Description:
+    """Read OpenAPI 3 in JSON or YAML.
 
     Raises ``MisuseError``.
     """
@@ -97,7 +113,6 @@ def read_description(raw: bytes, source: Place | None = None) -> Description:
         raise MisuseError(f"an OpenAPI description of version 3 is read, not {shown(found)}")
     info = document.get("info")
     title = info.get("title") if isinstance(info, dict) else None
-    server = _server(document)
     operations: list[Operation] = []
     left_out: list[str] = []
     for where, method, path, item in _listed(document):
@@ -110,8 +125,7 @@ def read_description(raw: bytes, source: Place | None = None) -> Description:
             left_out.append(f"{where}: {error.detail}")
     return Description(
         title=title if isinstance(title, str) else "",
-        base=_base(server, source),
-        is_relative="://" not in server,
+        server=_server(document),
         operations=tuple(operations),
         left_out=tuple(left_out),
     )
@@ -252,16 +266,6 @@ def _server(document: Mapping[str, Any]) -> str:
     url, variables = first.get("url"), first.get("variables")
     filled = url if isinstance(url, str) and url else "/"
     return _VARIABLE.sub(lambda match: _default(variables, match[1]), filled)
-
-
-def _base(server: str, source: Place | None) -> Place | None:
-    """Where a server is, beside the place it is described at. Raises ``MisuseError``."""
-    try:
-        if source is not None:
-            return follow(source, server)
-        return read_url(server) if "://" in server else None
-    except Refused as error:
-        raise MisuseError(f"the description's server is no address: {error.detail}") from error
 
 
 def _default(variables: Any, name: str) -> str:
