@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,11 @@ def test_a_stranger_writes_nothing_to_the_terminal(buyer: Buyer) -> None:
         ("--manifest", "http://127.0.0.1:1", "--max-latency-ms", "1.5"),
         ("--manifest", "http://127.0.0.1:1", "--retention-days", "-1"),
         ("--manifest", "http://127.0.0.1:1", "--policy", " "),
+        ("--manifest", "http://127.0.0.1:1", "--allowed-domain", "exa mple.com"),
+        ("--manifest", "http://127.0.0.1:1", "--allowed-domain", "https://example.com"),
+        ("--manifest", "http://127.0.0.1:1", "--allowed-domain", "example.com/path"),
+        ("--manifest", "http://127.0.0.1:1", "--allowed-domain", "example.com:8080"),
+        ("--manifest", "http://127.0.0.1:1", "--allowed-domain", "me@example.com"),
         ("--manifest", "http://127.0.0.1:1", "--window-ms", "0"),
         ("--manifest", "http://127.0.0.1:1", "--nonsense"),
     ],
@@ -240,6 +246,28 @@ def test_inputs_of_every_kind_are_sent(buyer: Buyer, a: Stall) -> None:
         {"type": "url", "value": "https://e.example/"},
         {"type": "url", "value": "https://f.example/"},
     ]
+
+
+@pytest.mark.slow
+def test_one_that_waits_keeps_nobody_from_deciding(buyer: Buyer, tmp_path: Path, a: Stall) -> None:
+    """A provider may work for minutes; the file is held for the writes alone."""
+    at_work, done = threading.Event(), threading.Event()
+
+    def slow(stall: Stall, request: dict[str, Any]) -> dict[str, Any]:
+        at_work.set()
+        done.wait(60)
+        return evidence(request)
+
+    stall = seed_stall("a", answers={"/mrp/execute": slow})
+    with open_stalls(stall), process(buyer.home, "run", INTENT, *of(stall), *SEED) as one:
+        assert at_work.wait(60)
+        told = buyer.json("run", "another", *of(a), *SEED)
+        done.set()
+        assert one.wait(60) == 0
+
+    found = buyer.json("decisions", "list")["decisions"]
+    assert [one["status"] for one in found] == ["done", "done"]
+    assert told["decision_id"] == found[0]["decision_id"]
 
 
 @pytest.mark.slow

@@ -149,7 +149,8 @@ async def listen(
         if task.cancelled():
             one.why, one.code = f"no answer within {window_ms} ms", "timeout"
         elif (error := task.exception()) is not None:
-            raise error
+            # Whatever a stranger brought about, it is that stranger's affair alone.
+            one.why, one.code = f"its answer ends in {type(error).__name__}", "internal"
     return heard
 
 

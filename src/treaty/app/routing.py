@@ -21,7 +21,7 @@ from treaty.errors import UnavailableError
 from treaty.http.guarded import GuardedClient
 from treaty.http.mrp_client import MrpClient
 from treaty.identity.keys import Ed25519Signer
-from treaty.store.sqlite import SqliteStore
+from treaty.store.brief import BriefStore
 from treaty.wire.canonical import canonical
 from treaty.wire.hosts import read_url
 
@@ -51,7 +51,8 @@ class RoutingPlan:
 async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
     """A router with its store. Raises ``UnavailableError``."""
     signer = None if plan.key is None else _signing(plan.key)
-    store = await _opened(plan.db)
+    # Held for each write alone: one run waits a minute for its provider, and others may not.
+    store = BriefStore(plan.db or home() / STORE)
     # As many at once as are asked at once: a slow provider must not hold another one's place.
     providers = GuardedClient(
         allow_loopback=plan.allows_loopback,
@@ -81,11 +82,7 @@ async def open_decisions(db: Path | None) -> AsyncIterator[Decisions | None]:
             raise UnavailableError(f"there is no store of decisions at {db}")
         yield None
         return
-    store = await SqliteStore.open(path, read_only=True)
-    try:
-        yield Decisions(store, clock=now_ms, entropy=entropy)
-    finally:
-        await store.close()
+    yield Decisions(BriefStore(path), clock=now_ms, entropy=entropy)
 
 
 def _signing(path: Path) -> Ed25519Signer:
@@ -102,12 +99,6 @@ def _signer() -> Ed25519Signer:
     path = home() / KEY
     path.parent.mkdir(parents=True, exist_ok=True)
     return signer_at(path, create=True)
-
-
-async def _opened(db: Path | None) -> SqliteStore:
-    path = db or home() / STORE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return await SqliteStore.open(path)
 
 
 def _origins(urls: Iterable[str]) -> list[str]:

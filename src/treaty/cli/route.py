@@ -26,6 +26,7 @@ WINDOW_MS: Final = 2_000
 WINDOW_MS_MAX: Final = 600_000
 COUNT_MAX: Final = 366 * 86_400_000
 DAYS_MAX: Final = 1_000_000
+HTTP_PORT: Final = 80
 INPUTS: Final = ("url", "text", "json", "markdown")
 
 
@@ -64,6 +65,21 @@ def item(value: str) -> dict[str, Json]:
         return {"type": kind, "value": read_json(rest.encode()) if kind == "json" else rest}
     except (WireError, UnicodeEncodeError) as error:
         raise click.BadParameter(f"what follows json= is not JSON: {error}") from error
+
+
+def domain(value: str) -> str:
+    """Read a host that may be fetched from, with everything below it; ``*.`` is the same."""
+    from treaty.errors import Refused
+    from treaty.wire.hosts import read_url
+
+    bare = value.strip().removeprefix("*").removeprefix(".")
+    try:
+        place = read_url(f"http://{bare}/")
+    except Refused as refusal:
+        raise click.BadParameter(f"{value!r} is no host; write it as example.com") from refusal
+    if place.target != "/" or place.port != HTTP_PORT or place.host != place.host.strip("."):
+        raise click.BadParameter(f"{value!r} is no host; write it as example.com")
+    return value.strip()
 
 
 def _name(value: str) -> str:
@@ -163,7 +179,7 @@ def promise_options(function: F) -> F:
         click.option(
             "--allowed-domain",
             "domains",
-            type=_name,
+            type=domain,
             multiple=True,
             metavar="HOST",
             help="What may be fetched from and cited; without it the hosts of your urls.",

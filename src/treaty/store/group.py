@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any, Final
 
 from treaty.engine.ports import Task, Unit
-from treaty.errors import TreatyError
+from treaty.errors import Refused, TreatyError
 from treaty.store.units import lost_race, replayed
 
 HEADS_MAX: Final = 16_384
@@ -69,6 +69,10 @@ class _Rows:
     settings: dict[str, bytes] = field(default_factory=dict)
 
 
+class _DoubtError(Exception):
+    """A verdict rests on a stream that was taken for new."""
+
+
 def commit_group(db: sqlite3.Connection, heads: Heads, units: Sequence[Unit]) -> list[Verdict]:
     """Write the units in order and return a verdict for each; they passed ``check_unit``.
 
@@ -76,7 +80,7 @@ def commit_group(db: sqlite3.Connection, heads: Heads, units: Sequence[Unit]) ->
     """
     try:
         return _commit(db, heads, units, trusting=True)
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, _DoubtError):
         # Somebody believed that a stream is new, and it is not: now everything is looked up.
         return _commit(db, heads, units, trusting=False)
 
@@ -91,6 +95,9 @@ def _commit(
         taken = _taken_nonces(db, units)
         rows = _Rows()
         verdicts = [_accept(unit, heads, taken, rows) for unit in units]
+        if trusting and any(isinstance(verdict, Refused) for verdict in verdicts):
+            # A lost race is told before a replay.
+            raise _DoubtError
         _write(db, rows)
         db.execute("COMMIT")
     except BaseException:

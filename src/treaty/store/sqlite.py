@@ -36,6 +36,10 @@ BEHIND_ALL_TEXT: Final = b""
 LAST_CODE_POINT: Final = 0x10FFFF
 
 
+class InUseError(UnavailableError):
+    """Another process holds the file."""
+
+
 class SqliteStore:
     """Implements ``engine.ports.Store`` in a file. Make one with ``await SqliteStore.open``."""
 
@@ -245,7 +249,7 @@ def _own(path: Path) -> int:
     except BlockingIOError:
         owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
-        raise UnavailableError(
+        raise InUseError(
             f"{path} is in use by process {owner}; stop it first, or open the store to read only"
         ) from None
     except OSError:

@@ -59,6 +59,14 @@ def test_an_offer_under_a_bad_status_is_none() -> None:
     assert read_answer(500, raw(seeded("offer_a"))) == NoEnvelope(500, "HTTP 500 with a OFFER")
 
 
+def test_what_is_nested_too_deep_to_be_kept_is_no_envelope() -> None:
+    deep: Any = 1
+    for _ in range(45):
+        deep = [deep]
+
+    assert isinstance(read_answer(200, raw(seeded("offer_a", offers=[deep]))), NoEnvelope)
+
+
 def test_null_members_are_read_past() -> None:
     answer = read_answer(200, raw(seeded("evidence") | {"receiver": None, "in_reply_to": None}))
 

@@ -21,6 +21,9 @@ from treaty.dialects.mrp.messages import Envelope, Failure
 from treaty.errors import WireError, shown
 from treaty.wire.canonical import read_json
 
+ANSWER_DEPTH_MAX: Final = 40
+"""Less than a request may have: answers are kept inside records and deal files, which have limits
+of their own."""
 EXCERPT_BYTES: Final = 200
 """Shown of an answer that is no envelope."""
 
@@ -61,6 +64,7 @@ Answer: TypeAlias = Said | Failed | NoEnvelope
 def read_answer(status: int, raw: bytes) -> Answer:
     """Read an answer, whatever it is."""
     try:
+        read_json(raw, size_max=ENVELOPE_BYTES_MAX, depth_max=ANSWER_DEPTH_MAX)
         envelope, _ = decode_reply(raw)
     except WireError as error:
         excerpt = _excerpt(raw)
