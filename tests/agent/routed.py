@@ -11,6 +11,7 @@ from typing import Any, Final
 from tests.agent.stalls import Stall
 from treaty.agent.decisions import Decisions
 from treaty.agent.router import Order, Router
+from treaty.agent.speaking import Speaker
 from treaty.dialects.mrp.buying import Wish
 from treaty.http.guarded import GuardedClient
 from treaty.http.mrp_client import MrpClient
@@ -37,7 +38,11 @@ BARE: Final = Wish(intent="x", inputs=({"type": "url", "value": PAGE},))
 
 @asynccontextmanager
 async def router(
-    store: MemoryStore | None = None, *, allow_loopback: bool = True, trusted: tuple[str, ...] = ()
+    store: MemoryStore | None = None,
+    *,
+    allow_loopback: bool = True,
+    trusted: tuple[str, ...] = (),
+    speaker: Speaker | None = None,
 ) -> AsyncIterator[Router]:
     """A router; by default every address of this machine may be named."""
     ticks, chance = count(AT_MS), count()
@@ -54,7 +59,9 @@ async def router(
         GuardedClient(allow_loopback=allow_loopback) as pages,
     ):
         client = MrpClient(providers, pages)
-        yield Router(client, kept, clock=clock, entropy=entropy, signer=lambda: SIGNER)
+        yield Router(
+            client, kept, clock=clock, entropy=entropy, signer=lambda: SIGNER, speaker=speaker
+        )
 
 
 def order(*stalls: Stall, wish: Wish = SEED_WISH, **members: Any) -> Order:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import count
 from typing import Any
 
 import pytest
 
+from tests.agent.routed import BARE, order, router
+from tests.agent.stalls import open_stalls, seed_stall
 from treaty.agent.speaking import SENDER, Saying, Speaker
 from treaty.dialects.mrp.choices import SIGNED_LIFE_MS_MAX, Profile
 from treaty.dialects.mrp.codec import decode
@@ -83,3 +86,23 @@ def test_whom_only_a_registry_names_hears_from_nobody_in_particular(
 
 def test_a_token_is_not_shown() -> None:
     assert TOKEN not in repr(speaker(token=TOKEN))
+
+
+def test_a_token_stays_at_the_origin_of_the_manifest() -> None:
+    """A manifest may point anywhere; what it points to is not whom the user trusts."""
+    a, other = seed_stall("a"), seed_stall("a")
+    with open_stalls(a, other):
+        a.manifest["endpoints"] = {
+            "discover": "/mrp/discover",
+            "execute": f"{other.url}/mrp/execute",
+        }
+
+        async def run() -> None:
+            async with router(speaker=speaker(token=TOKEN)) as one:
+                await one.run(order(a, wish=BARE))
+
+        asyncio.run(run())
+
+    assert a.said("DISCOVER")[0]["auth"]["token"] == TOKEN
+    (execute,) = other.said("EXECUTE")
+    assert "auth" not in execute

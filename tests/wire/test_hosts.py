@@ -19,6 +19,7 @@ from treaty.wire.hosts import (
     is_unicast,
     is_within,
     read_url,
+    same_origin,
 )
 
 
@@ -253,3 +254,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert isinstance(place, Place)
         assert read_url(place.url) == place
         assert place.url.isascii()
+
+
+@pytest.mark.parametrize(
+    ("url", "other", "same"),
+    [
+        ("http://a.example/x", "http://A.example:80/y?z", True),
+        ("http://a.example/", "https://a.example/", False),
+        ("http://a.example/", "http://a.example:8080/", False),
+        ("http://a.example/", "http://b.a.example/", False),
+        ("http://a.example/", "nonsense", False),
+        ("nonsense", "nonsense", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, other: str, same: bool) -> None:
+    assert same_origin(url, other) is same

@@ -27,6 +27,7 @@ from treaty.dialects.mrp.deal import Line
 from treaty.dialects.mrp.manifest import Manifest
 from treaty.dialects.mrp.messages import Envelope, Malformed, Offer
 from treaty.errors import TreatyError, WireError, shown
+from treaty.wire.hosts import same_origin
 
 PROVIDERS_MAX: Final = 50
 """Providers asked in one window."""
@@ -80,14 +81,18 @@ class Heard:
         stated = self.reply.sender if self.reply is not None else ""
         return self.source.name or stated or self.source.manifest_url
 
+    def knows(self, url: str) -> bool:
+        """True for an address at the origin of a manifest the user wrote down."""
+        return self.source.is_known and same_origin(url, self.source.manifest_url)
+
     def keep(self, raw: bytes, *, is_sent: bool, at_ms: int) -> None:
         """Keep a message that passed."""
         url = self.source.manifest_url
         self.messages.append(Line(raw=raw, is_sent=is_sent, manifest_url=url, at_ms=at_ms))
 
 
-Compose = Callable[[Source, str | None], Saying]
-"""The DISCOVER for one provider, and the id it is called by where that is known."""
+Compose = Callable[[Heard, str, str | None], Saying]
+"""The DISCOVER for one provider, its address, and the id it is called by where that is known."""
 
 
 async def look_up(providers: Providers, registry: str, capability: str | None) -> Named:
@@ -135,7 +140,7 @@ async def listen(
                 compose,
                 window_ms=window_ms,
                 clock=clock,
-                names_it=names_all and one.source.is_known,
+                names_it=names_all,
             )
         )
         for one in heard
@@ -167,7 +172,8 @@ async def _ask(
     try:
         heard.manifest = await providers.manifest(source.manifest_url)
         url = heard.manifest.discover_url
-        saying = compose(source, await providers.name_of(url) if names_it else None)
+        name = await providers.name_of(url) if names_it and heard.knows(url) else None
+        saying = compose(heard, url, name)
         heard.keep(saying.kept, is_sent=True, at_ms=clock())
         answer, came = await providers.post(url, saying.wire, timeout_ms=window_ms)
         if len(came) > OFFER_BYTES_MAX:

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from treaty.agent.choosing import Chosen, choose
 from treaty.agent.decisions import Decisions
-from treaty.agent.hearing import PROVIDERS_MAX, Named, Source, listen, look_up
+from treaty.agent.hearing import PROVIDERS_MAX, Heard, Named, Source, listen, look_up
 from treaty.agent.route_ports import Providers
 from treaty.agent.speaking import Saying, Speaker
 from treaty.agent.telling import tell_losers
@@ -111,7 +112,7 @@ class Router:
         heard = await listen(
             self._providers,
             named.sources,
-            lambda source, name: self._discover(order.wish, source, name),
+            partial(self._discover, order.wish),
             window_ms=order.window_ms,
             clock=self._clock,
             names_all=self._speaker.signs,
@@ -137,10 +138,10 @@ class Router:
             raise MisuseError(f"at most {PROVIDERS_MAX} providers are asked at once")
         return Named(tuple(sources.values())[:PROVIDERS_MAX], tuple(over))
 
-    def _discover(self, wish: Wish, source: Source, name: str | None) -> Saying:
+    def _discover(self, wish: Wish, heard: Heard, url: str, name: str | None) -> Saying:
         return self._speaker.say(
             DISCOVER,
             discover_payload(wish),
-            receiver=name or source.name or None,
-            is_known=source.is_known,
+            receiver=name or heard.source.name or None,
+            is_known=heard.knows(url),
         )

@@ -2,8 +2,8 @@
 
 Laws:
 
-1. A token and a signature are for providers whose manifest the user wrote down. Whom a registry
-   names hears from nobody in particular.
+1. A token and a signature are for providers whose manifest the user wrote down, at its own origin.
+   Whom a registry names, and wherever else a manifest points, hears from nobody in particular.
 2. A token goes over the wire and nowhere else: what is kept of the message is without it.
 3. What is signed names its receiver, has a nonce, and ends within minutes (7).
 
@@ -68,7 +68,7 @@ class Speaker:
         key: str | None = None,
         is_known: bool = False,
     ) -> Saying:
-        """Compose a message. ``is_known`` says that the user wrote this provider down.
+        """Compose a message. ``is_known`` says that the user wrote this place down.
 
         A receiver or id that no schema takes is left out. ``key`` is the idempotency key.
         """

@@ -149,8 +149,9 @@ class Worker:
         answered = choice.heard.reply
         for _ in range(ROUNDS_MAX):
             payload = negotiate_payload(choice.wish, offer.route_id, more)
-            saying = self._say(choice, NEGOTIATE, payload, answered)
-            terms, reply = await self._put(choice, manifest.negotiate_url, saying)
+            url = manifest.negotiate_url
+            saying = self._say(choice, url, NEGOTIATE, payload, answered)
+            terms, reply = await self._put(choice, url, saying)
             if terms.stand is not Stand.COUNTERED:
                 break
             more, answered = _taken(terms), reply
@@ -173,7 +174,8 @@ class Worker:
         job_id = uuid7(self.clock(), self.entropy(ENTROPY))
         payload = execute_payload(wish, offer.route_id, job_id, terms.agreement)
         agreed = reply if terms.stand is Stand.ACCEPTED else None
-        saying = self._say(choice, EXECUTE, payload, agreed or choice.heard.reply, job_id)
+        url, answered = manifest.execute_url, agreed or choice.heard.reply
+        saying = self._say(choice, url, EXECUTE, payload, answered, job_id)
         asked = Asked(
             msg_id=saying.msg_id,
             route_id=offer.route_id,
@@ -184,9 +186,9 @@ class Worker:
         )
         state: dict[str, Json] = {"status": "executing", "job_id": job_id}
         await self.decisions.keep(choice.decision_id, {**state, "negotiation": terms.to_json()})
-        answer = await self._exchange(choice, manifest.execute_url, saying, EXECUTE_MS)
+        answer = await self._exchange(choice, url, saying, EXECUTE_MS)
         if isinstance(answer, Said) and answer.envelope.msg_type in (JOB_ACCEPTED, JOB_STATUS):
-            answer = await self._follow(choice, manifest.execute_url, answer)
+            answer = await self._follow(choice, url, answer)
         return asked, answer
 
     async def _follow(self, choice: Choice, url: str, accepted: Said) -> Answer:
@@ -266,6 +268,7 @@ class Worker:
     def _say(
         self,
         choice: Choice,
+        url: str,
         msg_type: str,
         payload: Mapping[str, Json],
         answered: Envelope | None,
@@ -278,7 +281,7 @@ class Worker:
             receiver=None if answered is None else answered.sender,
             in_reply_to=None if answered is None else answered.msg_id,
             key=key,
-            is_known=choice.heard.source.is_known,
+            is_known=choice.heard.knows(url),
         )
 
 

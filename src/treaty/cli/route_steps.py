@@ -19,7 +19,7 @@ async def carry_out(
     plan: RoutingPlan, order: Order, *, runs: bool, as_json: bool, out: Path | None = None
 ) -> bool:
     """Decide, or decide and run; True when it went well."""
-    with progress("asking for offers"):
+    with progress("waiting for a provider" if runs else "asking for offers"):
         async with open_router(plan) as router:
             outcome = await (router.run(order) if runs else router.route(order))
             decision = await router.decisions.read(outcome.decision_id)

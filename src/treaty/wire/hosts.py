@@ -116,6 +116,14 @@ def read_url(url: object) -> Place:
     return Place(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], target)
 
 
+def same_origin(url: str, other: str) -> bool:
+    """True for two URLs of one scheme, host and port; never for what is none."""
+    try:
+        return read_url(url).origin == read_url(other).origin
+    except Refused:
+        return False
+
+
 def follow(place: Place, location: str) -> Place:
     """Where a redirect from a place leads. Raises as ``read_url``."""
     if len(location) > URL_CHARS_MAX:
