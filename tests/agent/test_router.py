@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_a_decision_is_kept_with_what_was_said() -> None:
         asyncio.run(run())
 
 
-def listing(*stalls: Stall, **members: object) -> dict[str, object]:
+def listing(*stalls: Stall, **members: object) -> dict[str, Any]:
     entries = [{"id": one.sender, "name": "n", "manifest_url": one.manifest_url} for one in stalls]
     return {"results": [*entries, {"id": "lead", "name": "Lead"}, {"id": 5}], **members}
 
@@ -153,6 +154,22 @@ def test_a_registry_names_providers_leads_and_bad_entries() -> None:
     assert [one["id"] for one in record["passed_over"]] == ["", "lead"]
     assert a.said("DISCOVER")[0]["payload"]["constraints"]["capability"] == "summarize"
     assert a.said("DISCOVER")[0]["receiver"] == {"id": "service:a"}
+
+
+def test_a_registrys_trust_decides_between_equals() -> None:
+    stalls = [Stall(sender=f"service:{name}", offers=seed_stall("a").offers) for name in "xyz"]
+    with open_stalls(*stalls):
+        body = listing(*stalls)
+        for entry, score in zip(body["results"], (0.3, 0.9, None), strict=False):
+            entry["trust"] = {"score": score}
+        with open_stalls(registry := registry_of(body)):
+            wish = replace(SEED_WISH, capability="summarize")
+            record = asyncio.run(routed(wish=wish, registries=(registry.url,)))
+
+    assert [one["provider"] for one in record["considered"]] == [
+        "service:y", "service:x", "service:z",
+    ]  # fmt: skip
+    assert record["considered"][1]["reasons"][0]["code"] == "trust_lower"
 
 
 def test_offers_for_another_capability_are_not_taken() -> None:

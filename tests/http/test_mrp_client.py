@@ -36,6 +36,13 @@ def test_endpoints_are_resolved_against_the_manifest() -> None:
     assert manifest.discover_url == f"{stall.url}/mrp/discover"
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_of_a_bare_address_the_well_known_file_leads_to_the_manifest(end: str) -> None:
+    known = Reply(b'{"mrp_version":"0.1","capabilities":[],"manifest_url":"/mrp/manifest"}')
+    with open_stalls(stall := Stall(answers={"/.well-known/mrp.json": known})):
+        assert asked("manifest", stall.url + end).capability == "summarize"
+
+
 @pytest.mark.parametrize("status", [301, 403, 404, 500])
 def test_a_manifest_that_is_not_there_is_unavailable(status: int) -> None:
     stall = Stall(answers={"/mrp/manifest": Reply(b"", status)})

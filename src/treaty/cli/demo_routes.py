@@ -155,7 +155,7 @@ def _offer(one: Mapping[str, Any]) -> Text:
 
 
 def _reasons(one: Mapping[str, Any]) -> list[str]:
-    return [f"{reason['code']}: {reason['text']}" for reason in one["reasons"]]
+    return [f"{reason['text']} ({reason['code']})" for reason in one["reasons"]]
 
 
 def _claim(name: str, verdict: str, detail: str) -> Text:

@@ -104,7 +104,7 @@ def source_options(function: F) -> F:
             type=address,
             multiple=True,
             metavar="URL",
-            help="A provider's manifest; may be repeated.",
+            help="A provider's manifest, or just its address; may be repeated.",
         ),
         click.option(
             "--registry",

@@ -41,7 +41,7 @@ def _show_losers(record: Mapping[str, Any]) -> None:
             name = one["route_id"] or "an offer"
             say(f"{name} of {one['provider']}: {one['verdict']}", STYLES.get(one["verdict"], ""))
             for reason in one["reasons"]:
-                say(f"  - {reason['code']}: {reason['text']}")
+                say(f"  - {reason['text']} ({reason['code']})")
         for warning in one["warnings"]:
             say(f"  - note: {warning['text']}", "dim")
     more = len(considered) - SHOWN_MAX

@@ -57,8 +57,15 @@ class MrpClient:
         self._sources = sources
 
     async def manifest(self, url: str) -> Manifest:
-        """Fetch and read a manifest. Raises ``WireError``, ``Refused``, ``UnavailableError``."""
+        """Fetch and read a manifest; of a bare origin the one its well-known file names.
+
+        Raises ``WireError``, ``Refused``, ``UnavailableError``.
+        """
         accept = f"{MANIFEST_MEDIA}, application/json"
+        if read_url(url).target == "/":
+            place = f"{read_url(url).origin}{WELL_KNOWN_PATH}"
+            known = await self._get(place, accept, MANIFEST_BYTES_MAX)
+            url = read_well_known(known.body, known.url).manifest_url
         answer = await self._get(url, accept, MANIFEST_BYTES_MAX)
         return read_manifest(answer.body, answer.url)
 
