@@ -28,8 +28,9 @@ from treaty.engine.agreements import AGREED, COUNTERED, Agreement, Agreements, a
 from treaty.engine.agreements import TASK as AGREEMENT_TASK
 from treaty.engine.artifacts import ERASE_TASK as ARTIFACT_TASK
 from treaty.engine.artifacts import Artifacts
-from treaty.engine.capability import Call, Item, Result
+from treaty.engine.capability import Call, Capability, Item, Result
 from treaty.engine.desk import Desk
+from treaty.engine.inputs import Inputs
 from treaty.engine.jobs import ACCEPTED, CANCELED, DONE, ERASE_TASK, FAILED, Job, Jobs, job_stream
 from treaty.engine.losses import Losses
 from treaty.engine.once import Once
@@ -73,6 +74,7 @@ class Services:
         self.losses = Losses(desk)
         self._dialect: ServiceDialect = serving.dialect
         self._desk = desk
+        self._inputs = Inputs(self.artifacts, serving.fetcher)
         self._once = Once(desk.store, self._dialect.conflict)
 
     @property
@@ -262,25 +264,18 @@ class Services:
         try:
             if capability is None:
                 raise Refused("this capability is no longer offered", "not_found")
-            work = capability.execute(self._call(order, limit_ms))
+            work = self._work(capability, order, limit_ms)
             result: Result = await self.serving.worker.within(limit_ms, work)
         except TreatyError as error:
             await self._end(job, FAILED, error)
             return
         await self._end(job, DONE, result)
 
-    def _call(self, order: Order, limit_ms: int) -> Call:
-        inputs = tuple(
-            Item(
-                type=one.type,
-                value=one.value,
-                uri=one.uri,
-                hash=one.hash,
-                size=one.size,
-                mime=one.mime,
-            )
-            for one in order.inputs
-        )
+    async def _work(self, capability: Capability, order: Order, limit_ms: int) -> Result:
+        inputs = await self._inputs.read(order.inputs, capability.inputs, order.allowed_domains)
+        return await capability.execute(self._call(order, inputs, limit_ms))
+
+    def _call(self, order: Order, inputs: tuple[Item, ...], limit_ms: int) -> Call:
         return Call(
             intent=order.intent,
             inputs=inputs,

@@ -37,6 +37,12 @@ KEY_CHARS_MAX: Final = 4_096
 OFFERED_MAX: Final = 100
 """Offers in one answer."""
 _DISCOVER: Final = frozenset(("intent", "inputs", "constraints", "proofs_required"))
+HELD: Final[Mapping[str, str]] = {
+    "text/plain": mrp.TEXT,
+    "text/markdown": mrp.MARKDOWN,
+    "application/json": mrp.JSON,
+}
+"""Media type of an artifact -> the type of item its content is."""
 CAPABILITY_PREFIX: Final = "capability:treaty/"
 """Before a capability's name, its id."""
 
@@ -298,8 +304,16 @@ def need_of(
 
 
 def takes(ability: Ability, inputs: Sequence[Item]) -> str | None:
-    """The first type among the inputs that a capability does not take; None when it takes all."""
-    return next((one.type for one in inputs if one.type not in ability.inputs), None)
+    """The first type among the inputs that a capability does not take; None when it takes all.
+
+    An artifact of text, Markdown or JSON is taken wherever its content is.
+    """
+    for one in inputs:
+        media = (one.mime or "").partition(";")[0].strip().lower()
+        held = HELD.get(media) if one.type == mrp.ARTIFACT else None
+        if one.type not in ability.inputs and held not in ability.inputs:
+            return one.type
+    return None
 
 
 def _cost(ability: Ability) -> dict[str, Json]:
