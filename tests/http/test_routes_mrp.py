@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.http.mrp_world import (
@@ -1048,3 +1049,22 @@ async def test_many_exchanges_of_the_same_sender_do_not_meet() -> None:
         assert [one["payload"]["provenance"]["citations"] for one in answers] == [
             [f"{PAGE}?{number}"] for number in range(40)
         ]
+
+
+@simulated
+async def test_a_name_finds_a_job_for_who_gave_it_and_a_key_for_who_knows_it() -> None:
+    gate = Gate()
+    async with provider(gate.capability()) as here:
+        accepted = await here.say("execute", {**WAIT, "job": {"id": "job-1", "async": True}})
+        elsewhere = httpx.ASGITransport(here.app, client=("192.0.2.7", 5))
+        async with httpx.AsyncClient(transport=elsewhere, base_url="http://x") as other:
+            guessed = [
+                await other.get("/mrp/status/job-1"),
+                await other.get("/mrp/stream/job-1"),
+                await other.post("/mrp/cancel", json={"job_id": "job-1"}),
+            ]
+            known = await other.get(accepted["payload"]["status_url"])
+        own = await here.get("/mrp/status/job-1")
+
+        assert [error_of(one.json())[1] for one in guessed] == ["job_unknown"] * 3
+        assert known.json()["payload"] == own.json()["payload"]

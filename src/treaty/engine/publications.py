@@ -16,6 +16,7 @@ Read next: ``treaty.dialects.mrp.listing`` for the form of an entry.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -37,6 +38,8 @@ PUBLISHED: Final = "published"
 ENTRIES_MAX: Final = 100_000
 PAGE_MAX: Final = 100
 TOKEN_MS: Final = 86_400_000
+NEWEST_MAX: Final = 10_000
+"""Addresses of which it is remembered which token is the newest."""
 TOKEN_BYTES: Final = 24
 CHALLENGE_PATH: Final = "/.well-known/mrp-registry-challenge/"
 CHALLENGE_BYTES_MAX: Final = 4_096
@@ -104,6 +107,8 @@ class Publications:
         self._listed = listed
         self._published: dict[str, Published] = {}
         self._keys: dict[str, PublicKey] = {}
+        self._newest: OrderedDict[str, str] = OrderedDict()
+        """Address -> the token given last, since this process began."""
         desk.register(STREAM, Kind(lambda _stream: None, _fold))
 
     async def load(self) -> None:
@@ -147,8 +152,11 @@ class Publications:
         at_ms = self._desk.clock()
         value = canonical({"url": place.url})
         nonce = Nonce(_TOKENS, token, at_ms + TOKEN_MS, value)
-        current = (_current(place.url), token.encode("ascii"))
-        await self._desk.store.commit(Unit(nonces=(nonce,), settings=(current,)))
+        await self._desk.store.commit(Unit(nonces=(nonce,)))
+        self._newest[place.url] = token
+        self._newest.move_to_end(place.url)
+        if len(self._newest) > NEWEST_MAX:
+            self._newest.popitem(last=False)
         return _challenge(token, place.url)
 
     async def verify(self, token: str) -> Mapping[str, Json]:
@@ -177,7 +185,7 @@ class Publications:
         body = read_json(stored)
         assert isinstance(body, dict)
         url = fields.text(body, "url")
-        if await self._desk.store.setting(_current(url)) != token.encode("ascii"):
+        if self._newest.get(url, token) != token:
             raise Refused("a newer token was given for this manifest", "not_found")
         return url
 
@@ -272,7 +280,3 @@ def _told(challenge: Challenge) -> dict[str, Json]:
 def _is_token(text: str) -> bool:
     plain = text.replace("-", "").replace("_", "")
     return 8 <= len(text) <= 128 and plain.isascii() and plain.isalnum()
-
-
-def _current(url: str) -> str:
-    return f"{STREAM}/token/{sha256(url.encode()).hex()}"

@@ -100,6 +100,8 @@ class Gate:
 
     def allowance(self, address: str | None) -> Allowance | None:
         """What is left of an address's rate; None where none is kept."""
+        if self._rates.spares(address):
+            return None
         return self._rates.allowance(address, asyncio.get_running_loop().time())
 
     def start_stream(self) -> None:
@@ -192,11 +194,13 @@ class AddressRates:
             self._buckets.popitem(last=False)
         return 0 if taken else int((1 - tokens) * 60_000 / most) + 1
 
-    def allowance(self, address: str | None, now_s: float) -> Allowance | None:
-        """What is left; None for an address that is not counted."""
-        network, loopback = _network(address)
-        if loopback and self._spares_loopback:
-            return None
+    def spares(self, address: str | None) -> bool:
+        """True for an address that is not counted."""
+        return self._spares_loopback and _network(address)[1]
+
+    def allowance(self, address: str | None, now_s: float) -> Allowance:
+        """What is left to an address that is counted."""
+        network, _ = _network(address)
         most = float(self._per_minute)
         tokens, then_s = self._buckets.get(network, (most, now_s))
         tokens = min(most, tokens + (now_s - then_s) * most / 60)

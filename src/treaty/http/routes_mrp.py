@@ -190,7 +190,7 @@ async def _execute(ask: Ask, services: Services, read: Envelope) -> bytes:
         async with asyncio.timeout(ANSWER_S):
             job, answer = await services.ended(job)
     except TimeoutError:
-        raise Refused("the work has not ended in time", "unavailable") from None
+        raise Refused("the work has not ended in time", "timeout") from None
     return answer or _state(ask, services, job)
 
 
@@ -233,8 +233,7 @@ _ANSWERS: Final[Mapping[str, Any]] = {
 async def status(ask: Ask) -> Response:
     """How a job stands; its answer once it has ended."""
     services = services_of(ask)
-    bearer(ask)
-    job = await services.find(ask.params["job"])
+    job = await _job(ask, ask.params["job"], bearer(ask))
     answer = await services.jobs.answer(job.key) if job.has_ended else b""
     return envelope(answer or _state(ask, services, job))
 
@@ -250,16 +249,18 @@ async def cancel(ask: Ask) -> Response:
     """Give a job up: ``{"job_id"}``, alone or as the payload of an envelope."""
     services = services_of(ask)
     document, raw = await posted_json(ask, mrp.ENVELOPE_BYTES_MAX)
-    principal = None
+    principal = shown_by = None
     if "payload" in document:
         read = codec.decode_document(document, raw, services.dialect.profile)
         principal = _canceler(ask, services, read)
         document = dict(read.payload)
     else:
-        bearer(ask, is_enough=False)
+        shown_by = bearer(ask, is_enough=False)
     name = document.get("job_id")
     if not isinstance(name, str):
         raise WireError(f"job_id must be a text, not {shown(name)}")
+    if principal is None:
+        await _job(ask, name, shown_by)
     return envelope(_state(ask, services, await services.cancel(name, principal)))
 
 
@@ -272,26 +273,40 @@ def _canceler(ask: Ask, services: Services, read: Envelope) -> str:
     return principal
 
 
-def bearer(ask: Ask, *, is_enough: bool = True) -> None:
+def bearer(ask: Ask, *, is_enough: bool = True) -> str | None:
     """Hold a request without envelope against the mode: a job's id is enough, unless it is not.
 
-    Where tokens are wanted, one is wanted here too. Raises ``SignatureError`` and ``Refused``.
+    Where tokens are wanted, one is wanted here too, and its principal is returned. Raises
+    ``SignatureError`` and ``Refused``.
     """
     authority = services_of(ask).dialect.authority
     if authority.mode == "bearer":
         scheme, _, token = (ask.headers.get("authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             raise SignatureError("this provider wants a bearer token", mrp.AUTH_MISSING)
-        authority.bearer(token.strip(), "execute")
-    elif authority.mode == "signed" and not is_enough:
+        principal: str = authority.bearer(token.strip(), "execute")
+        return principal
+    if authority.mode == "signed" and not is_enough:
         raise SignatureError("this provider wants a signed envelope", mrp.AUTH_MISSING)
+    return None
+
+
+async def _job(ask: Ask, name: str, principal: str | None) -> Job:
+    """A job by its key, which nobody guesses, or by the name it was given by who asks.
+
+    ``principal`` is whose token came with the request. Raises ``Refused``.
+    """
+    job = await services_of(ask).find(name)
+    is_own = job.principal == principal or job.principal.startswith(f"from:{client_of(ask)}/")
+    if name != job.key and not is_own:
+        raise Refused("there is no such job", mrp.JOB_UNKNOWN)
+    return job
 
 
 async def stream(ask: Ask) -> ASGIApp:
     """The pieces of a job's answer, one envelope a line, as soon as there are any."""
     services = services_of(ask)
-    bearer(ask)
-    job = await services.find(ask.params["job"])
+    job = await _job(ask, ask.params["job"], bearer(ask))
     ask.ticket.start_stream()
     return _Stream(ask, services, job)
 
@@ -317,7 +332,7 @@ class _Stream:
                 job, answer = await self._services.ended(self._job)
             lines = self._lines(job, answer)
         except TimeoutError:
-            late = Refused("the work has not ended in time", "unavailable")
+            late = Refused("the work has not ended in time", "timeout")
             lines = [error_body(self._ask.node, late)]
         await send({"type": "http.response.body", "body": b"\n".join((*lines, b""))})
 

@@ -150,6 +150,10 @@ _CODE_OF: Final[Mapping[str, str]] = MappingProxyType(
         JOB_UNKNOWN.code: MRP_JOB_NOT_FOUND,
         NONCE_REUSED.code: MRP_AUTH_REQUIRED,
         "escrow_unfunded": MRP_PAYMENT_REQUIRED,
+        # Nothing is wrong with what was asked.
+        "timeout": MRP_INTERNAL_ERROR,
+        "unavailable": MRP_INTERNAL_ERROR,
+        "capacity_unavailable": MRP_RATE_LIMITED,
     }
 )
 _CODE_BY_STATUS: Final[Mapping[int, str]] = MappingProxyType(
