@@ -39,7 +39,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
         "version_unsupported",
     ),
     "content.mimeType": (
-        ["text/plain", "application/asp+msgpack", "application/asp+json; charset=utf-8", "",
+        ["text/plain", "application/msgpack", "application/asp+json; charset=utf-8", "",
          "Application/ASP+JSON"],
         "version_unsupported",
     ),

@@ -144,6 +144,15 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A party's answer is awaited (B10)."""
+
+    until_ms: int
+    late: bool = False
+    """It did not come in time, which is on record."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closing:
     """One principal's CLOSE."""
 
@@ -186,6 +195,8 @@ class Conversation:
     escalation: Escalation | None = None
     escalated_ms: Mapping[str, int] = field(default_factory=_nothing)
     """Principal -> how long its escalations have lasted in sum (B9)."""
+    turns: Mapping[str, Turn] = field(default_factory=_nothing)
+    """Principal -> until when its answer is awaited."""
     agreed: str | None = None
     """The proposal accepted last."""
     closings: Mapping[str, Closing] = field(default_factory=_nothing)

@@ -46,6 +46,7 @@ from treaty.dialects.asp.machine import (
     INVITED_COUNTERED,
     RULES,
 )
+from treaty.dialects.asp.turns import move_turn, pass_turn
 from treaty.dialects.asp.watching import METRIC, note_metric
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
@@ -68,6 +69,7 @@ def deadlines(conversation: Conversation) -> tuple[Deadline, ...]:
         *_state_timers(conversation),
         *_commitment_timers(conversation),
         *_delegation_timers(conversation),
+        *_turn_timers(conversation),
     ]
     found += [Deadline(name, due_ms) for name, due_ms in disputes.running(conversation)]
     return tuple(sorted(found, key=lambda one: (one.due_ms, one.name)))
@@ -127,6 +129,13 @@ def _delegation_timers(conversation: Conversation) -> list[Deadline]:
     ]
 
 
+def _turn_timers(conversation: Conversation) -> list[Deadline]:
+    if conversation.ended:
+        return []
+    running = conversation.turns.items()
+    return [Deadline(f"{_TURN}{side}", turn.until_ms) for side, turn in running if not turn.late]
+
+
 def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conversation:
     """Fold what the host observed; an unknown kind of fact only moves the log on.
 
@@ -154,13 +163,15 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
 
 _COMMITMENT: Final = "commitment:"
 _DELEGATION: Final = "delegation:"
+_TURN: Final = "turn:"
 _TIMERS: Final = frozenset(
     ("invitation", "identity", "idle", "session", "agreeing", "escalated", "closing")
 )
 
 
 def _fire(conversation: Conversation, name: str) -> Conversation:
-    if name not in _TIMERS and not name.startswith((_COMMITMENT, _DELEGATION, disputes.TIMER)):
+    named = name.startswith((_COMMITMENT, _DELEGATION, _TURN, disputes.TIMER))
+    if name not in _TIMERS and not named:
         return conversation
     if not any(
         one.name == name and one.due_ms <= conversation.at_ms for one in deadlines(conversation)
@@ -173,6 +184,8 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
         return leave(conversation, conversation.delegations[name.removeprefix(_DELEGATION)])
     if name.startswith(disputes.TIMER):
         return disputes.fire(conversation, name)
+    if name.startswith(_TURN):
+        return pass_turn(conversation, name.removeprefix(_TURN))
     if name in ("invitation", "identity"):
         return _enter(conversation, FAILED)
     if name in ("idle", "session"):
@@ -260,6 +273,8 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
             moved = with_proposal(moved, evolve(proposal, valid_until_ms=until_ms))
     for commitment in moved.live:
         moved = with_commitment(moved, extend(commitment, gone_ms))
+    for side in moved.principals:
+        moved = move_turn(moved, side, gone_ms)
     return disputes.extended(moved, gone_ms)
 
 

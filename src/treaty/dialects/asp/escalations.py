@@ -13,6 +13,7 @@ from treaty.core.commitment import extend_for
 from treaty.dialects.asp.choices import ESCALATED_SUM_MS
 from treaty.dialects.asp.conversation import Conversation, Escalation, with_commitment
 from treaty.dialects.asp.messages import Escalate
+from treaty.dialects.asp.turns import move_turn
 from treaty.wire.evolving import evolve
 
 
@@ -52,4 +53,4 @@ def _move_deadlines(conversation: Conversation, running: Escalation, by_ms: int)
     other = conversation.other(running.author)
     for commitment in conversation.live:
         conversation = with_commitment(conversation, extend_for(commitment, other, by_ms))
-    return conversation
+    return move_turn(conversation, other, by_ms)

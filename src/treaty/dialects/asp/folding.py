@@ -54,6 +54,7 @@ from treaty.dialects.asp.messages import (
     Withdraw,
 )
 from treaty.dialects.asp.terms import adopt, counter_invitation, make_commitment, make_invitation
+from treaty.dialects.asp.turns import note_turn
 from treaty.wire.evolving import evolve
 
 _ENDING: Final = frozenset((CLOSING, CLOSED))
@@ -87,7 +88,7 @@ def fold_message(
         inviter=conversation.inviter or envelope.sender,
         participants=_counted(conversation, envelope.sender, public_key),
     )
-    moved = _apply(moved, envelope, act, at_ms)
+    moved = note_turn(_apply(moved, envelope, act, at_ms), envelope, at_ms)
     named = new_id(envelope.body)
     moved = evolve(
         moved,

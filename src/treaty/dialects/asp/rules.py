@@ -48,6 +48,7 @@ from treaty.dialects.asp.guards import (
 from treaty.dialects.asp.machine import RULES
 from treaty.dialects.asp.messages import Close, Commit, Envelope, Inform
 from treaty.dialects.asp.terms import make_commitment
+from treaty.dialects.asp.turns import has_expired
 from treaty.errors import Refused, SignatureError, shown
 from treaty.identity.dpop import MessageBinding, check_message_proof
 from treaty.identity.envelopes import open_envelope
@@ -265,7 +266,7 @@ def _check_final(conversation: Conversation, envelope: Envelope, at_ms: int) -> 
             )
 
 
-def _closed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
+def _closed(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
     """A CLOSE names a known reason, the right head and count, and commitments of this session."""
     body = envelope.body
     assert isinstance(body, Close)
@@ -289,6 +290,9 @@ def _closed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None
             raise Refused(f"no commitment is called {shown(name)}", "reference_unknown")
     if body.reason == "completed":
         _check_performed(conversation)
+    side = conversation.side(envelope.sender)
+    if body.reason == "expired" and not has_expired(conversation, side, at_ms):
+        raise Refused("nothing this party waits for has run out", "transition_invalid")
 
 
 def _check_performed(conversation: Conversation) -> None:
