@@ -146,6 +146,12 @@ async def test_a_broken_promise_returns_the_money_and_is_reported_once() -> None
         (outcome,) = await facts(town, session, "outcome")
         parties = {one["agent"]: one["result"] for one in outcome["record"]["parties"]}
         assert parties == {ALPHA: "kept", BETA: "breached"}
+        # Nothing was paid, so Alpha's part is evidence of nothing; Beta broke all of it.
+        weights = {one["agent"]: (one["v"], one["w"]) for one in outcome["record"]["parties"]}
+        assert (weights[ALPHA], weights[BETA][0]) == (("0", "0"), "1")
+        assert town.at_home().trust.view(ALPHA)["score"] == 49
+        # A full breach caps Beta for 90 days just below the floor of its level.
+        assert town.at_home().trust.view(BETA)["score"] == 89.9
         await check_copy(town, session)
 
 

@@ -66,7 +66,11 @@ class Settled(Protocol):
 
     @property
     def value_units(self) -> int:
-        """Posted for what was kept; reserved for what was breached (B16)."""
+        """Posted for what was kept; reserved for what was breached (B16). 0: no outcome."""
+
+    @property
+    def values(self) -> Mapping[str, int]:
+        """Agent -> the same by whether it kept its own part."""
 
     @property
     def kept(self) -> Mapping[str, bool]:

@@ -140,7 +140,10 @@ class FollowUp:
             "commitment": settled.commitment,
             "payer": settled.payer,
             "payee": settled.payee,
-            "value": dict(money_to_json(Money(settled.value_units, settled.asset))),
+            "values": {
+                agent: dict(money_to_json(Money(units, settled.asset)))
+                for agent, units in settled.values.items()
+            },
             "kept": dict(settled.kept),
             "ratings": dict(settled.ratings),
             "disputed": settled.disputed,

@@ -216,7 +216,7 @@ class TrustNode:
         await self._desk.transact((LOG, session_stream, opening), decide)
 
     def _outcome(self, payload: Mapping[str, Json], stood: Stood) -> Outcome:
-        money = money_from_json(payload.get("value"), None)
+        values = fields.obj(payload, "values")
         kept = fields.obj(payload, "kept")
         ratings = fields.obj(payload, "ratings")
         payer, payee = fields.agent(payload, "payer"), fields.agent(payload, "payee")
@@ -225,7 +225,7 @@ class TrustNode:
             return Party(
                 agent=agent,
                 kept=bool(kept.get(agent)),
-                v=outcome_value(money),
+                v=outcome_value(money_from_json(values.get(agent), None)),
                 escrow=bool(kept.get(agent)),
                 rating=fields.integer_or(ratings, agent, least=1, most=5),
                 before=stood.get(agent),

@@ -272,10 +272,15 @@ class DealStage:
     def report(self, commitment: str) -> None:
         """Append the outcome to the trust log, and announce it to the session."""
         ending = ASP.settled(self.conversation, commitment)
-        value = outcome_value(Money(ending.value_units, ending.asset))
         one, other = (
-            Party(agent, kept, value, escrow=kept, rating=ending.ratings.get(agent))
-            for agent, kept in ((uri, ending.kept[uri]) for uri in (ending.payer, ending.payee))
+            Party(
+                agent=uri,
+                kept=ending.kept[uri],
+                v=outcome_value(Money(ending.values[uri], ending.asset)),
+                escrow=ending.kept[uri],
+                rating=ending.ratings.get(uri),
+            )
+            for uri in (ending.payer, ending.payee)
         )
         outcome = Outcome(
             session=self.session,

@@ -225,7 +225,7 @@ def _party_differences(party: Party, ending: Ending) -> Iterator[str]:
     if party.rating != rating:
         yield f"the rating is {party.rating}, by the session it is {rating}"
     if ending.asset in USD_ONLY:
-        value = outcome_value(Money(ending.value_units, ending.asset))
+        value = outcome_value(Money(ending.values.get(party.agent, 0), ending.asset))
         if party.v != value:
             yield f"v is {party.v}, by the session it is {value}"
 

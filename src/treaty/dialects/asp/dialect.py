@@ -53,6 +53,8 @@ class Ending:
     payee: str
     asset: str
     value_units: int
+    values: Mapping[str, int]
+    """Agent -> what its part counts with: posted if it kept it, else what was broken (B16)."""
     kept: Mapping[str, bool]
     ratings: Mapping[str, int]
     consent: bool
@@ -278,12 +280,16 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         for rater, closing in state.closings.items()
         if closing.rating is not None
     }
+    value = 0 if undecided else _value_units(commitment, kept[escrow.payee])
+    posted = 0 if undecided else commitment.posted_units or 0
     return Ending(
         commitment=commitment.id,
         payer=escrow.payer,
         payee=escrow.payee,
         asset=escrow.money.asset,
-        value_units=0 if undecided else _value_units(commitment, kept[escrow.payee]),
+        value_units=value,
+        # Who kept its part of a deal that paid nothing has not shown that it can be paid.
+        values={party: posted if own else value for party, own in kept.items()},
         kept=kept,
         ratings=ratings,
         consent=commitment.state is CommitmentState.ENDED,
