@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 from typing import Final
 
@@ -92,8 +93,9 @@ def choose(
     if len(every) <= sentences_max and sum(len(one.text) for one in every) <= chars_max:
         return tuple(_different(every, range(len(every))))
     asked = stems(intent) - _ASKED
-    answers = _answers(every, asked)
-    weights = _weights(every, answers)
+    words = [stems(one.text) for one in every]
+    answers = _answers(every, words, asked)
+    weights = _weights(words, answers)
     order = sorted(range(len(every)), key=lambda index: (-weights[index], index))
     # Where the text answers, little else is said; where it does not, what it is about is.
     best = max(answers)
@@ -119,6 +121,7 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in words if word not in _COMMON)
 
 
+@lru_cache(maxsize=8_192)
 def _stem(word: str) -> str:
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
@@ -146,9 +149,11 @@ def _cut(text: str) -> str:
     return text[: SENTENCE_CHARS_MAX - 1].rpartition(" ")[0] + "…"
 
 
-def _answers(every: Sequence[Sentence], asked: frozenset[str]) -> list[float]:
+def _answers(
+    every: Sequence[Sentence], words: Sequence[frozenset[str]], asked: frozenset[str]
+) -> list[float]:
     """How much of the intent each sentence answers, by its words and its heading's."""
-    spread = Counter(word for one in every for word in stems(one.text) & asked)
+    spread = Counter(word for own in words for word in own & asked)
     sections = Counter(one.heading for one in every)
     under = {
         heading: len(stems(heading) & asked) * (1 - number / len(every))
@@ -156,17 +161,16 @@ def _answers(every: Sequence[Sentence], asked: frozenset[str]) -> list[float]:
     }
     wants_money = bool(asked & _ABOUT_MONEY)
     found = []
-    for one in every:
-        rarity = sum(1 + log(len(every) / spread[word]) for word in stems(one.text) & asked)
+    for one, own in zip(every, words, strict=True):
+        rarity = sum(1 + log(len(every) / spread[word]) for word in own & asked)
         money = 1 if wants_money and _MONEY.search(one.text) else 0
         found.append(_INTENT_WEIGHT * (rarity + money) + _HEADING_WEIGHT * under[one.heading])
     return found
 
 
-def _weights(every: Sequence[Sentence], answers: Sequence[float]) -> list[float]:
-    words = [stems(one.text) for one in every]
+def _weights(words: Sequence[frozenset[str]], answers: Sequence[float]) -> list[float]:
     spread = Counter(word for each in words for word in each)
-    total = len(every)
+    total = len(words)
     weights = []
     for index, own in enumerate(words):
         shared = sum(spread[word] for word in own) / (total * max(len(own), _WORDS_LEAST))

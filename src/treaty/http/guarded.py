@@ -50,8 +50,8 @@ _OWN: Final = frozenset(
         *("expect", "keep-alive", "accept-encoding", "proxy-authorization", "proxy-connection"),
     )
 )
-# Not carried to another origin by a redirect.
-_SECRET: Final = frozenset(("authorization", "cookie", "dpop", "x-api-key"))
+# Carried to another origin by a redirect. Any other header may be a secret of the first one.
+_CARRIED: Final = frozenset(("accept", "accept-language", "user-agent"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,13 @@ class GuardedClient:
             raise Refused(f"a redirect leaves https for {shown(place.url)}", "scheme_forbidden")
         is_kept = answer.status in _KEEPS_METHOD or step.method in ("GET", "HEAD")
         method, body = (step.method, step.body) if is_kept else ("GET", None)
-        headers = step.headers if is_kept else _without(step.headers, ("content-type",))
+        headers = tuple(one for one in step.headers if is_kept or one[0] != "content-type")
         if place.origin != step.place.origin:
             if body is not None:
                 raise Refused(
                     f"a redirect would carry the request to {place.origin}", "redirect_refused"
                 )
-            headers = _without(headers, _SECRET)
+            headers = tuple(pair for pair in headers if pair[0] in _CARRIED)
         return _Step(place, method, headers, body)
 
     async def _ask(self, step: _Step, bytes_max: int) -> Fetched:
@@ -240,12 +240,6 @@ def _framing(step: _Step) -> tuple[tuple[str, str], ...]:
     if step.body is not None:
         own.append(("content-length", str(len(step.body))))
     return tuple(own)
-
-
-def _without(
-    headers: tuple[tuple[str, str], ...], names: Collection[str]
-) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in headers if pair[0] not in names)
 
 
 async def _read(step: _Step, response: httpcore.Response, bytes_max: int) -> Fetched:

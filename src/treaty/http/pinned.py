@@ -27,6 +27,9 @@ TRIED_MAX: Final = 4
 RESOLVED_MAX: Final = 32
 CONNECT_S: Final = 3.0
 """For one address; then the next one is tried."""
+PORTS: Final = frozenset((80, 443))
+PORTS_FROM: Final = 1_024
+"""Below it are mail, shells and name servers, which may take a request for one of theirs."""
 RESOLVERS: Final = 8
 """Threads that wait for the system's resolver. They are these alone, so that names which never
 resolve keep no other work waiting."""
@@ -48,6 +51,8 @@ class Rules:
         Raises ``Refused`` (``address_forbidden``).
         """
         address = _literal(host)
+        if (host, port) not in self.trusted and port < PORTS_FROM and port not in PORTS:
+            raise Refused(f"port {port} is not one of the web's", "address_forbidden")
         if address is not None:
             self.check(address, host, port)
         elif is_private_name(host) and not self._is_own(host, port):
