@@ -194,10 +194,6 @@ class AddressRates:
             self._buckets.popitem(last=False)
         return 0 if taken else int((1 - tokens) * 60_000 / most) + 1
 
-    def spares(self, address: str | None) -> bool:
-        """True for an address that is not counted."""
-        return self._spares_loopback and _network(address)[1]
-
     def allowance(self, address: str | None, now_s: float) -> Allowance:
         """What is left to an address that is counted."""
         network, _ = _network(address)

@@ -52,3 +52,8 @@ def received(msg_type: str, body: Mapping[str, Any], /, **members: Any) -> Envel
 def raw(value: Any) -> bytes:
     """Any JSON, also what treaty would not write."""
     return json.dumps(value).encode()
+
+
+def encode_reply(msg_type: str, body: Mapping[str, Any], *, sender: str) -> bytes:
+    """A provider's envelope as bytes, whatever its payload is."""
+    return raw(document(msg_type, body, sender={"id": sender}, receiver={"id": BUYER}))
