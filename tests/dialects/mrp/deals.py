@@ -67,11 +67,11 @@ def evidence(job_id: str) -> dict[str, Any]:
 
 def seed_lines(*, negotiated: Mapping[str, Any] | None = None) -> list[Line]:
     """The seed's whole exchange with both providers; ``negotiated`` changes A's agreement."""
-    talk = Exchange()
+    talk, offered = Exchange(), dict[str, str]()
     for provider, offer in ((A, "offer_a"), (B, "offer_b")):
         asked = talk.say("DISCOVER", payload("discover"), provider)
-        talk.hear("OFFER", payload(offer), provider, in_reply_to=asked)
-    put = talk.say("NEGOTIATE", payload("negotiate"), A)
+        offered[provider] = talk.hear("OFFER", payload(offer), provider, in_reply_to=asked)
+    put = talk.say("NEGOTIATE", payload("negotiate"), A, in_reply_to=offered[A])
     agreement = {
         "status": "accepted",
         "id": "agr-1",

@@ -128,6 +128,28 @@ TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
     ),
     "an offer left out": (lambda d: d["decision"]["considered"].pop(), "offers"),
     "another winner": (_swap_winner, "decision"),
+    "another figure of the winner": (
+        lambda d: d["decision"]["winner"].update(cost=0.001),
+        "decision",
+    ),
+    "a message to somebody else": (
+        lambda d: _reparse(d, 3, lambda m: m.update(receiver={"id": "agent:other"})),
+        "order",
+    ),
+    "a question after an offer that was not made": (
+        lambda d: _reparse(d, 4, lambda m: m.update(in_reply_to="somebody-else")),
+        "order",
+    ),
+    "other domains in the record": (
+        lambda d: d["decision"].update(allowed_domains=["evil.test"]),
+        "terms",
+    ),
+    "other inputs in the record": (lambda d: d["decision"].update(inputs=[]), "execution"),
+    "another job in the record": (lambda d: d["decision"].update(job_id="x"), "execution"),
+    "another agreement named": (
+        lambda d: _reparse(d, 6, lambda m: m["payload"]["job"].update(agreement="x")),
+        "execution",
+    ),
     "a reason less": (lambda d: d["decision"]["considered"][1]["reasons"].pop(), "decision"),
     "another figure in a reason": (lambda d: _reason_of(d).update(got=1), "decision"),
     "another verdict": (
@@ -216,6 +238,20 @@ def test_what_is_bent_is_found(name: str) -> None:
     change(deal)
 
     assert verdicts(deal)[claim] == "failed", verify(deal)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["why_won"].pop(),
+        lambda record: record["considered"][1]["reasons"][0].update(text="It was ugly"),
+    ],
+)
+def test_other_words_for_the_same_reasons_are_not_checkable(change) -> None:
+    deal = deepcopy(DEAL)
+    change(deal["decision"])
+
+    assert verdicts(deal)["decision"] == "not checkable"
 
 
 def test_done_without_evidence_is_not_complete() -> None:

@@ -118,6 +118,8 @@ def _order(file: File) -> Iterator[Finding]:
             yield Finding(ORDER, one.where, "said to somebody who did not win")
         if one.is_sent and one.envelope.sender != file.buyer:
             yield Finding(ORDER, one.where, f"sent by {shown(one.envelope.sender)}")
+        if not one.is_sent and one.envelope.receiver not in (None, file.buyer):
+            yield Finding(ORDER, one.where, f"said to {shown(one.envelope.receiver)}")
 
 
 def _walked(talk: list[Spoken]) -> Iterator[Finding]:
@@ -136,14 +138,13 @@ def _walked(talk: list[Spoken]) -> Iterator[Finding]:
 
 
 def _answering(talk: list[Spoken]) -> Iterator[Finding]:
-    """A provider that names no message is lax; one that names another's answers that one."""
-    asked: set[str] = set()
+    """Who names no message is lax; one that is named was said before, by the other side."""
+    said: dict[bool, set[str]] = {True: set(), False: set()}
     for one in talk:
         named = one.envelope.in_reply_to
-        if one.is_sent:
-            asked.add(one.envelope.msg_id)
-        elif named is not None and named not in asked:
+        if named is not None and named not in said[not one.is_sent]:
             yield Finding(ORDER, one.where, f"it answers {shown(named)}, which was not said to it")
+        said[one.is_sent].add(one.envelope.msg_id)
 
 
 def _complete(file: File) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ DECISION: Final = "decision"
 CONSIDERED_MAX: Final = 100_000
 _JUDGED: Final = ("code", "field", "required", "got")
 """What of a reason must be the same; its text is words."""
+OTHER_WORDS: Final = "the sentences are not those that would be written here"
 
 
 def wanted_of(file: File) -> Discover | None:
@@ -126,9 +127,9 @@ def _compared(stated: Mapping[str, Json], again: Mapping[str, Json]) -> Iterator
     for name in ("intent", "constraints", "proofs_required"):
         if stated.get(name) != again[name]:
             yield Finding(DECISION, name, "not what was asked")
-    won, wins = _winner(stated), _winner(again)
-    if won != wins:
-        yield Finding(DECISION, "winner", f"{shown(won)}, but {shown(wins)} follows")
+    yield from _compared_winners(stated.get("winner"), again["winner"])
+    if stated.get("why_won") != again["why_won"]:
+        yield lack(DECISION, "why_won", OTHER_WORDS)
     ours, theirs = again["considered"], stated["considered"]
     assert isinstance(ours, list)
     assert isinstance(theirs, list)
@@ -136,11 +137,31 @@ def _compared(stated: Mapping[str, Json], again: Mapping[str, Json]) -> Iterator
         if _verdict(mine) != _verdict(its):
             detail = f"{shown(_verdict(its))}, but {shown(_verdict(mine))} follows"
             yield Finding(DECISION, f"considered {at + 1}", detail)
+        elif _texts(mine) != _texts(its):
+            yield lack(DECISION, f"considered {at + 1}", OTHER_WORDS)
 
 
-def _winner(stated: Mapping[str, Json]) -> tuple[Json, Json] | None:
-    won = stated.get("winner")
-    return (won.get("provider"), won.get("route_id")) if isinstance(won, dict) else None
+def _compared_winners(stated: Json, again: Json) -> Iterator[Finding]:
+    """What follows must be stated so; a buyer may have added to it."""
+    if not isinstance(stated, dict) or not isinstance(again, dict):
+        if stated != again:
+            yield Finding(DECISION, "winner", f"{shown(stated)}, but {shown(again)} follows")
+        return
+    for name, value in again.items():
+        if stated.get(name) != value:
+            detail = f"{name} {shown(stated.get(name))}, but {shown(value)} follows"
+            yield Finding(DECISION, "winner", detail)
+
+
+def _texts(considered: Json) -> list[Json]:
+    one = considered if isinstance(considered, dict) else {}
+    found = [one.get(name) for name in ("reasons", "warnings")]
+    return [
+        reason.get("text")
+        for reasons in found
+        for reason in (reasons if isinstance(reasons, list) else ())
+        if isinstance(reason, dict)
+    ]
 
 
 def _verdict(considered: Json) -> tuple[Json, ...]:
@@ -148,6 +169,7 @@ def _verdict(considered: Json) -> tuple[Json, ...]:
     return (
         one.get("provider"),
         one.get("route_id"),
+        one.get("capability"),
         one.get("verdict"),
         _reasons(one.get("reasons")),
         _reasons(one.get("warnings")),

@@ -38,6 +38,9 @@ def term_findings(file: File) -> Iterator[Finding]:
         if wanted is not None:
             for detail in _beyond(wanted, put):
                 yield Finding(TERMS, one.where, detail)
+        domains = list(put.constraints.allowed_domains)
+        if domains and file.record.get("allowed_domains", domains) != domains:
+            yield Finding(TERMS, one.where, "its domains are not those of the record")
         if put.route_id != _route(file):
             yield Finding(TERMS, one.where, f"about the route {shown(put.route_id)}")
     agreed = file.last(mrp.NEGOTIATE, is_sent=False)
@@ -125,15 +128,19 @@ def _ordered(file: File, one: Spoken) -> Iterator[Finding]:
     inputs = canonical([dict(item.document) for item in order.inputs])
     if wanted is not None and inputs != _documents(wanted):
         yield Finding(EXECUTION, one.where, "on inputs that were not asked about")
+    for name, got in (
+        ("job_id", order.job.get("id")),
+        ("inputs", one.envelope.payload.get("inputs")),
+    ):
+        if file.record.get(name, got) != got:
+            yield Finding(EXECUTION, one.where, f"its {name} is not that of the record")
     if order.output_format != file.record.get("output_format"):
         yield Finding(EXECUTION, one.where, f"in the format {shown(order.output_format)}")
-    agreed = file.last(mrp.NEGOTIATE, is_sent=False)
-    agreement = _agreement(agreed)
-    if agreement is None or agreed is None:
+    agreement = _agreement(file.last(mrp.NEGOTIATE, is_sent=False))
+    if agreement is None:
         return
     named = order.job.get("agreement", agreement.get("id"))
-    is_bound = named == agreement.get("id") or one.envelope.in_reply_to == agreed.envelope.msg_id
-    if not is_bound:
+    if named != agreement.get("id"):
         yield Finding(EXECUTION, one.where, f"it names the agreement {shown(named)}")
     ends = fields.text_or(agreement, "expires_at")
     if ends is not None and one.at_ms > parse_instant(ends):
