@@ -93,7 +93,6 @@ def test_operations_with_what_they_take() -> None:
 @pytest.mark.parametrize(
     ("item", "why"),
     [
-        ({"get": {}}, "no parameter declares"),
         ({"get": {"parameters": [{"$ref": "#/nowhere"}]}}, "leads nowhere"),
         ({"get": {"parameters": [{"$ref": "file:///etc/passwd"}]}}, "leads outside"),
         ({"get": {"parameters": [{"$ref": "https://evil.example/x"}]}}, "leads outside"),
@@ -113,6 +112,12 @@ def test_what_cannot_be_carried_out_is_left_out_and_said(item: dict, why: str) -
 
     assert found.operations == ()
     assert why in found.left_out[0]
+
+
+def test_a_part_of_a_path_is_a_parameter_declared_or_not() -> None:
+    (one,) = described({"/x/{id}/{id}/{b}": {"get": {}}}).operations
+
+    assert [(each.name, each.required) for each in one.parameters] == [("id", True), ("b", True)]
 
 
 def test_references_in_a_circle_end() -> None:

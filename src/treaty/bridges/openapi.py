@@ -194,9 +194,9 @@ def _operation(
     name = stated.get("operationId")
     parameters = _parameters(document, [*_list(item, "parameters"), *_list(stated, "parameters")])
     in_path = {one.name for one in parameters if one.place == "path"}
-    missing = sorted(set(TEMPLATE.findall(path)) - in_path)
-    if missing:
-        raise WireError(f"the path names {shown(missing[0])}, which no parameter declares")
+    # Descriptions written by hand often leave these undeclared; they are needed all the same.
+    undeclared = dict.fromkeys(one for one in TEMPLATE.findall(path) if one not in in_path)
+    parameters += tuple(Parameter(one, "path", True, False, {}) for one in undeclared)
     body_type, required, schema = _body(document, stated.get("requestBody"))
     summary = stated.get("summary") or stated.get("description")
     return Operation(
