@@ -78,6 +78,17 @@ def test_two_of_a_name_are_none(twin: dict[str, str]) -> None:
         Offering(PROVIDER, [SUMMARIZE, replace(shout, **twin)])
 
 
+def test_the_message_says_which_capability_and_the_address_speaks_for_those_who_do_not() -> None:
+    offering = Offering(PROVIDER, [named("a"), named("b")])
+
+    def offered(address: str, **constraints: str) -> list[str]:
+        encoded = offering.encoded({"intent": "x", "constraints": constraints}, address)
+        return [one["route_id"] for one in json.loads(encoded)]
+
+    assert offered("a") == ["route-a"]
+    assert offered("a", capability="b") == ["route-b"]
+
+
 def test_what_was_said_once_is_said_again_and_is_bounded() -> None:
     offering = Offering(PROVIDER, [SUMMARIZE])
     first = offering.encoded(SEED_DISCOVER)

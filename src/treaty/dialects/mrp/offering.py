@@ -197,7 +197,8 @@ class Offering:
         named: str | None = None,
     ) -> list[Json]:
         """The offers under these constraints, best first; ``kinds`` are the inputs' types."""
-        wanted = named or constraints.capability
+        # What the message says counts; the address speaks for clients that say nothing.
+        wanted = constraints.capability or named
         name = None if wanted is None else wanted.removeprefix(CAPABILITY_PREFIX)
         need = need_of(constraints, proofs, name)
         ranked = rank(need, [one.stated for one in self.by_id.values()]).considered
