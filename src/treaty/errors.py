@@ -114,6 +114,7 @@ def _catalogue() -> Mapping[str, Reason]:
         ("session_quota_exceeded", 429, True),
         ("inbox_full", 429, True),
         ("session_full", 429, False),
+        ("unresponsive", 503, True),
         ("overloaded", 503, True),
         ("unavailable", 503, True),
         ("internal", 500, False),

@@ -8,6 +8,7 @@ from tests.agent.local import ALPHA, BETA, Town
 from tests.engine.speaker import Speaker, introduced, people, read
 from tests.simulation.clock import later, simulated
 from treaty.core.levels import INBOX_MAX, INBOX_PER_INVITER_MAX
+from treaty.engine.inbox import SILENT_MAX
 from treaty.errors import Refused
 
 
@@ -149,3 +150,83 @@ async def test_full_inboxes_do_not_concern_others() -> None:
 
         await alpha.invite(carol)
         assert len(await kinds(town, carol.uri)) == 1
+
+
+async def unanswered(town: Town, count: int, **changes: object) -> tuple[list[Speaker], Speaker]:
+    """So many different agents have invited Beta one after the other, and heard nothing."""
+    _alpha, beta = await people(town)
+    callers = await crowd(town, count)
+    for one in callers:
+        await one.invite(beta, **changes)
+        await later(31_000)
+    return callers, beta
+
+
+async def check_spared(speaker: Speaker, other: Speaker, wait_ms: int) -> None:
+    with pytest.raises(Refused) as caught:
+        await speaker.invite(other)
+    assert (caught.value.code, caught.value.reason.status) == ("unresponsive", 503)
+    assert caught.value.data["retryAfterMs"] == wait_ms
+
+
+@simulated
+async def test_an_agent_that_answers_nobody_is_spared_for_a_while() -> None:
+    async with Town() as town:
+        callers, beta = await unanswered(town, SILENT_MAX)
+        # A minute from when the last one lapsed, which was a second ago.
+        await check_spared(callers[0], beta, 59_000)
+        await later(59_000)
+        # One may try; the others wait for what comes of it.
+        await callers[0].invite(beta)
+        await check_spared(callers[1], beta, 30_000)
+
+
+@simulated
+async def test_each_further_silence_lasts_longer_and_an_answer_ends_it() -> None:
+    async with Town() as town:
+        callers, beta = await unanswered(town, SILENT_MAX)
+        extra = Speaker(town, "extra", "agent://extra.example/x")
+        await extra.register()
+        await later(60_000)
+        await extra.invite(beta)
+        await later(31_000)
+        await check_spared(callers[0], beta, 119_000)
+        await later(119_000)
+        session = await callers[0].invite(beta)
+        await beta.accept(session)
+        for one in callers[1:]:
+            await one.invite(beta)
+
+
+@simulated
+async def test_the_breaker_survives_a_restart() -> None:
+    async with Town() as town:
+        callers, beta = await unanswered(town, SILENT_MAX)
+        await town.stop()
+        await town.wake()
+        await check_spared(callers[0], beta, 59_000)
+
+
+@simulated
+async def test_one_caller_alone_silences_nobody_and_neither_do_hasty_ones() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        for _ in range(SILENT_MAX + 2):
+            await alpha.invite(beta)
+            await later(31_000)
+        assert (await beta.state(await alpha.invite(beta))).state == "INVITED"
+    async with Town() as town:
+        callers, beta = await unanswered(town, SILENT_MAX + 2, valid_ms=10_000)
+        assert (await beta.state(await callers[0].invite(beta))).state == "INVITED"
+
+
+@simulated
+async def test_an_invitation_that_was_taken_back_is_no_answer() -> None:
+    async with Town() as town:
+        callers, beta = await unanswered(town, SILENT_MAX)
+        await later(60_000)
+        session = await callers[0].invite(beta)
+        await callers[0].say(session, "WITHDRAW", {"referenceId": "inv"})
+        await later(31_000)
+        inbox = await town.at_home().desk.state(f"inbox/{BETA}")
+        assert len(inbox.silence.inviters) == SILENT_MAX

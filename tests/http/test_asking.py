@@ -279,8 +279,8 @@ async def test_a_session_is_known_by_its_name_in_capitals() -> None:
 @simulated
 async def test_only_http_is_served() -> None:
     async with world() as here:
-        with pytest.raises(RuntimeError, match="not websocket"):
-            await here.app({"type": "websocket"}, None, None)
+        with pytest.raises(RuntimeError, match="not lifespan"):
+            await here.app({"type": "lifespan"}, None, None)
 
 
 @simulated

@@ -17,6 +17,9 @@ HOLD_MS: Final = 2_000
 SESSIONS_MAX: Final = 4_096
 RATE_PER_SECOND: Final = 10
 BURST: Final = 64
+AGENT_PER_SECOND: Final = 500
+AGENT_BURST: Final = 5_000
+"""What one agent may say in all its sessions together."""
 
 
 @dataclass(slots=True)
@@ -87,19 +90,24 @@ def _pass_on(turn: _Turn, at_ms: int) -> None:
 
 
 class Rates:
-    """A token bucket per (session, sender): ten messages a second, short bursts allowed."""
+    """A token bucket per (session, sender): ten messages a second, short bursts allowed.
 
-    def __init__(self) -> None:
+    With ``""`` as its session a bucket is an agent's, over all its sessions.
+    """
+
+    def __init__(self, per_second: int = RATE_PER_SECOND, burst: int = BURST) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
         self._buckets: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
 
     def wait_ms(self, session: str, sender: str, now_ms: int) -> int:
         """Take one token; returns 0, or how long to wait for the next one."""
         key = (session, sender)
-        tokens, then_ms = self._buckets.get(key, (float(BURST), now_ms))
-        tokens = min(float(BURST), tokens + max(0, now_ms - then_ms) * RATE_PER_SECOND / 1000)
+        tokens, then_ms = self._buckets.get(key, (self._burst, now_ms))
+        tokens = min(self._burst, tokens + max(0, now_ms - then_ms) * self._per_second / 1000)
         taken = tokens >= 1
         self._buckets[key] = (tokens - 1 if taken else tokens, now_ms)
         self._buckets.move_to_end(key)
         while len(self._buckets) > 2 * SESSIONS_MAX:
             self._buckets.popitem(last=False)
-        return 0 if taken else int((1 - tokens) * 1000 / RATE_PER_SECOND) + 1
+        return 0 if taken else int((1 - tokens) * 1000 / self._per_second) + 1

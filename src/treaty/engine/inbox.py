@@ -3,7 +3,9 @@
 The stream ``inbox/<agent>`` holds notices (kind ``invitation``, ``delegation``, …) with the
 message that caused them, and ``answered`` entries that make room again. An inbox is bounded
 (decision B17): 64 unanswered invitations, at most 4 of one inviter, and half of the room is for
-inviters with a record, so that newcomers cannot fill it.
+inviters with a record, so that newcomers cannot fill it. An agent that lets five different
+inviters wait in vain is spared and spares others for a minute, longer each time, with one trial in
+between; any answer of its own ends that. All of it is a fold of the stream, so it survives.
 """
 
 from __future__ import annotations
@@ -21,6 +23,12 @@ from treaty.wire.canonical import canonical, read_json
 
 STREAM: Final = "inbox"
 NEWCOMERS_MAX: Final = INBOX_MAX // 2
+SILENT_MAX: Final = 5
+"""So many different inviters that heard nothing open the breaker (section 11, threat 7)."""
+FAIR_MS: Final = 20_000
+"""Who had less time to answer than this was not silent."""
+PAUSE_MS: Final = 60_000
+PAUSE_MOST_MS: Final = 900_000
 RETRY_MS: Final = 30_000
 """An invitation that states nothing else has lapsed by then."""
 
@@ -33,6 +41,28 @@ class Waiting:
     expires_ms: int
     newcomer: bool
     """The inviter had no record when it invited."""
+    since_ms: int
+
+    @property
+    def fair(self) -> bool:
+        """True when there was time enough to answer."""
+        return self.expires_ms - self.since_ms >= FAIR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Invitations that lapsed without a word since the agent last answered one."""
+
+    inviters: frozenset[str] = frozenset()
+    last_ms: int = 0
+    """When the last of them lapsed."""
+
+    def until_ms(self) -> int:
+        """Until when nobody else need try; in the past for an agent that answers."""
+        over = len(self.inviters) - SILENT_MAX
+        if over < 0:
+            return 0
+        return self.last_ms + min(PAUSE_MS << min(over, 10), PAUSE_MOST_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +71,17 @@ class Inbox:
 
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Session -> who invited, and until when."""
+    silence: Silence = field(default_factory=Silence)
+
+    def silence_at(self, at_ms: int) -> Silence:
+        """The silence with what has lapsed since the last entry."""
+        lapsed = [one for one in self.waiting.values() if one.expires_ms <= at_ms and one.fair]
+        if not lapsed:
+            return self.silence
+        inviters = self.silence.inviters.union(one.inviter for one in lapsed)
+        if len(inviters) > SILENT_MAX + 10:
+            inviters = self.silence.inviters
+        return Silence(inviters, max(self.silence.last_ms, *(one.expires_ms for one in lapsed)))
 
 
 def inbox_stream(agent: str) -> str:
@@ -58,10 +99,14 @@ def _fold(inbox: Inbox, entry: Entry, _parsed: object) -> Inbox:
         assert isinstance(expires_ms, int)
         open_still = {k: v for k, v in inbox.waiting.items() if v.expires_ms > at_ms}
         newcomer = body.get("newcomer") is True
-        waiting = Waiting(str(body.get("from")), expires_ms, newcomer)
-        return Inbox({**open_still, session: waiting})
+        waiting = Waiting(str(body.get("from")), expires_ms, newcomer, at_ms)
+        return Inbox({**open_still, session: waiting}, inbox.silence_at(at_ms))
     if entry.kind == "answered":
-        return Inbox({k: v for k, v in inbox.waiting.items() if k != session})
+        rest = {k: v for k, v in inbox.waiting.items() if k != session}
+        agent = entry.stream.removeprefix(f"{STREAM}/")
+        # What its inviter took back was not answered.
+        answers = body.get("by", agent) == agent
+        return Inbox(rest, Silence() if answers else inbox.silence)
     return inbox
 
 
@@ -89,6 +134,7 @@ class Inboxes:
             body["newcomer"] = newcomer
             waiting = [one for one in inbox.waiting.values() if one.expires_ms > at_ms]
             _check_room(waiting, inviter, newcomer=newcomer)
+            _check_breaker(inbox.silence_at(at_ms), waiting, at_ms)
         transaction.append(stream, notice.kind, canonical(body), raw)
 
 
@@ -99,6 +145,22 @@ def _check_room(waiting: Sequence[Waiting], inviter: str, *, newcomer: bool) -> 
         raise _full(f"{INBOX_MAX} invitations wait there already")
     if newcomer and sum(one.newcomer for one in waiting) >= NEWCOMERS_MAX:
         raise _full(f"{NEWCOMERS_MAX} invitations by agents without a record wait there already")
+
+
+def _check_breaker(silence: Silence, waiting: Sequence[Waiting], at_ms: int) -> None:
+    """Spare others an agent that does not answer; now and then one of them may try."""
+    if len(silence.inviters) < SILENT_MAX:
+        return
+    until_ms = silence.until_ms()
+    if at_ms >= until_ms and waiting:
+        # One tries; the others hear what comes of it.
+        until_ms = min(one.expires_ms for one in waiting)
+    if at_ms < until_ms:
+        raise Refused(
+            f"{len(silence.inviters)} invitations of different agents went unanswered there",
+            "unresponsive",
+            data={"retryAfterMs": until_ms - at_ms},
+        )
 
 
 def _full(detail: str) -> Refused:

@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from treaty.core.log import Receipt, receipt_body
-from treaty.engine.courtesy import Holds, Rates
+from treaty.engine.courtesy import AGENT_BURST, AGENT_PER_SECOND, Holds, Rates
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import MessageVerifying, Notice, SessionDialect, Standing
 from treaty.engine.follow_up import FollowUp
@@ -95,6 +95,7 @@ class Sessions:
         self._standing = standing
         self._holds = Holds()
         self._rates = Rates()
+        self._agents = Rates(AGENT_PER_SECOND, AGENT_BURST)
         self._verifying = verifying
         self._under_way = 0
         """Messages that are being answered now."""
@@ -223,6 +224,13 @@ class Sessions:
 
     def _check_courtesy(self, hosted: Hosted, message: Any, now_ms: int) -> None:
         session, sender = message.session_id, message.sender
+        wait_ms = self._agents.wait_ms("", sender, now_ms)
+        if wait_ms:
+            raise Refused(
+                f"{AGENT_PER_SECOND} messages a second are read from one agent",
+                "rate_limited",
+                data={"retryAfterMs": wait_ms},
+            )
         wait_ms = self._rates.wait_ms(session, sender, now_ms)
         if wait_ms:
             raise Refused(

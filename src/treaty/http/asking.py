@@ -112,12 +112,17 @@ class Ask:
     async def reader(self) -> ProofKey:
         """The key that asks, proven by the ``DPoP`` header, which is used up by this.
 
-        Raises ``SignatureError`` (``proof_invalid``) and ``Refused`` (``proof_replayed``).
+        Raises ``SignatureError`` (``proof_invalid``) and ``Refused`` (``proof_replayed``,
+        ``rate_limited``).
         """
         proofs = self.headers.getlist("dpop")
         url = self.node.identity.base_url + self.path
         token = proofs[0] if len(proofs) == 1 else None
-        return await self.node.readers.check(token, method=self.scope["method"], url=url)
+        key = await self.node.readers.check(token, method=self.scope["method"], url=url)
+        # Whoever has proven who it is counts as one, however many addresses it has.
+        client = self.scope.get("client")
+        self.ticket.gate.admit_principal(key.key_id, client[0] if client else None)
+        return key
 
     def cursor(self) -> int:
         """``Last-Event-ID`` or ``?after=``: the position behind which to go on; else 0."""

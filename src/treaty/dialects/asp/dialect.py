@@ -246,7 +246,8 @@ def _notices(before: Conversation, after: Conversation, message: Envelope) -> Se
         }
         found.append(InboxNotice(after.invitee, "invitation", body))
     elif before.state in waiting and after.state not in waiting:
-        found.append(InboxNotice(after.invitee, "answered", {"session": after.id}))
+        answered: dict[str, Json] = {"session": after.id, "by": message.sender}
+        found.append(InboxNotice(after.invitee, "answered", answered))
     for delegation in after.delegations.values():
         old = before.delegations.get(delegation.id)
         if delegation.state == "joined" and (old is None or old.state != "joined"):
