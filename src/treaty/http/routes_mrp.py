@@ -368,7 +368,9 @@ def _state(ask: Ask, services: Services, job: Job) -> bytes:
 
 def _at(endpoint: str) -> Handler:
     async def answer(ask: Ask) -> ASGIApp:
-        return await _posted(ask, endpoint)
+        response = await _posted(ask, endpoint)
+        allowance = ask.ticket.gate.allowance(client_of(ask))
+        return response if allowance is None else allowed(response, allowance)
 
     return answer
 
@@ -385,7 +387,7 @@ def said(handler: Handler) -> Handler:
 
 
 ROUTES: Final[Routes] = {
-    **{f"/mrp/{name}": {"POST": said(_at(name))} for name in _ANSWERS},
+    **{f"/mrp/{name}": {"POST": _at(name)} for name in _ANSWERS},
     "/mrp/status/{job}": {"GET": said(status), "HEAD": said(status)},
     "/mrp/cancel": {"POST": said(cancel)},
     "/mrp/stream/{job}": {"GET": stream},

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, Protocol, TypeAlias
 
 from treaty.dialects.mrp import choices as mrp
 from treaty.dialects.mrp import codec, signing
@@ -28,6 +29,7 @@ from treaty.wire.ids import uuid7
 from treaty.wire.instants import format_instant
 from treaty.wire.money import number_to_json
 
+SENDERS_MAX: Final = 1_024
 Members: TypeAlias = dict[str, Json]
 
 
@@ -184,7 +186,7 @@ class Answers:
             uuid7(at_ms, entropy).encode("ascii"),
             msg_type.encode("ascii"),
             payload,
-            canonical(envelope.sender),
+            _quoted(envelope.sender),
             self._sender,
             format_instant(at_ms).encode("ascii"),
             b"" if trace is None else b',"trace":' + canonical(dict(trace)),
@@ -245,6 +247,12 @@ class Answers:
             version=version,
         )
         return codec.encode(document)
+
+
+@lru_cache(maxsize=SENDERS_MAX)
+def _quoted(sender: str) -> bytes:
+    """A sender's id as JSON: the same few ask again and again."""
+    return canonical(sender)
 
 
 def provider_id(signer: Signer) -> str:
