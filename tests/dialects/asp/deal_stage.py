@@ -93,6 +93,8 @@ class DealStage:
         self.bend_fact: Bend = lambda data: data
         """What the node states otherwise than it should, from now on."""
         self.bend_outcome: Callable[[Outcome], Outcome] = lambda outcome: outcome
+        self.bend_stamped: Callable[[Outcome], Outcome] = lambda outcome: outcome
+        """The same, behind the stamps that the trust node puts on it."""
         self.state = TrustState(self.believed)
         self.records: list[tuple[str, dict[str, Json], Record]] = []
         self._drawn = 0
@@ -290,7 +292,7 @@ class DealStage:
             parties=(one, other),
             at_ms=self.now_ms,
         )
-        sealed = self.log_record(stamped(self.state, self.bend_outcome(outcome)))
+        sealed = self.log_record(self.bend_stamped(stamped(self.state, self.bend_outcome(outcome))))
         index = len(self.records) - 1
         self.state_fact("outcome", {"commitmentId": commitment, "index": index, "record": sealed})
 

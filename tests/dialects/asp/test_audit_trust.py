@@ -23,7 +23,7 @@ from tests.dialects.asp.deal_stage import (
 )
 from tests.dialects.asp.deal_zoo import check_named, check_open, failed, put, reseal
 from treaty.core.deal import Verdict
-from treaty.core.trust import COMPONENTS, Endorsement, Outcome, Party
+from treaty.core.trust import COMPONENTS, Endorsement, Outcome, Party, standing_at_opening
 from treaty.dialects.asp.audit import verify
 
 ROOTS = whole().roots()
@@ -203,6 +203,60 @@ def outcome_bent(**changes: Any) -> DealStage:
 )
 def test_an_outcome_that_is_not_what_the_session_shows_is_named(changes: dict[str, Any]) -> None:
     stage = outcome_bent(**changes)
+
+    assert failed(stage.export(), stage.roots()) == {"trust"}
+    check_named(stage.export(), stage.roots(), "trust", "outcome 4")
+
+
+def opened(**changes: Any) -> DealStage:
+    """A clearing that stored both standings when the session opened, Alpha's perhaps otherwise."""
+    stage = DealStage()
+
+    def bend(outcome: Outcome) -> Outcome:
+        one, other = (
+            replace(
+                party, before=standing_at_opening(stage.state, party.agent, outcome.at_ms - 900_000)
+            )
+            for party in outcome.parties
+        )
+        assert one.before is not None
+        return replace(
+            outcome, parties=(replace(one, before=replace(one.before, **changes)), other)
+        )
+
+    stage.bend_outcome = bend
+    return played(stage)
+
+
+def test_standings_from_before_the_session_are_computed_again() -> None:
+    stage = opened()
+    assert verify(stage.export(), stage.roots()).claim("trust").verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize(
+    "changes", [{"score": Decimal("48.9")}, {"provisional": False}, {"size": 0}, {"size": 9}]
+)
+def test_a_standing_from_before_the_session_that_the_log_does_not_give_is_named(
+    changes: dict[str, Any],
+) -> None:
+    stage = opened(**changes)
+
+    assert failed(stage.export(), stage.roots()) == {"trust"}
+    check_named(stage.export(), stage.roots(), "trust", "outcome 4")
+    assert "before the session" in verify(stage.export(), stage.roots()).claim("trust").detail
+
+
+@pytest.mark.parametrize(
+    "changes", [{"number": 7}, {"organisation": "acme.com"}, {"w": Decimal("0.5")}]
+)
+def test_a_stamp_that_the_log_before_does_not_bear_out_is_named(changes: dict[str, Any]) -> None:
+    def bend(outcome: Outcome) -> Outcome:
+        one, other = outcome.parties
+        return replace(outcome, parties=(replace(one, **changes), other))
+
+    stage = DealStage()
+    stage.bend_stamped = bend
+    played(stage)
 
     assert failed(stage.export(), stage.roots()) == {"trust"}
     check_named(stage.export(), stage.roots(), "trust", "outcome 4")

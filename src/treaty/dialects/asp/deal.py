@@ -18,7 +18,17 @@ from typing import Final
 
 from treaty.core.deal import DEAL_TAG
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
-from treaty.core.trust import Outcome, Record, Roots, Score, TrustState, fold, score
+from treaty.core.trust import (
+    Before,
+    Outcome,
+    Record,
+    Roots,
+    Score,
+    TrustState,
+    fold,
+    score,
+    standing_before,
+)
 from treaty.dialects.asp.choices import TAG
 from treaty.dialects.asp.codec import decode, read_document
 from treaty.dialects.asp.conversation import Conversation
@@ -245,20 +255,28 @@ def unfounded(
     was never stored is not borne out either.
     """
     ahead = list(records)
-    found = []
-    for party in outcome.parties:
-        stored = party.before
-        if stored is None:
-            found.append(party.agent)
-            continue
-        at_ms = outcome.at_ms if stored.at_ms is None else stored.at_ms
-        size = stored.size
-        last = next((i for i, (_, record) in enumerate(ahead) if record == outcome), len(ahead))
-        known = (record for i, record in ahead[:last] if size is None or i < size)
-        state = folded(known, believed)
-        if score(state, party.agent, at_ms).score != stored.score:
-            found.append(party.agent)
-    return tuple(found)
+    last = next((i for i, (_, record) in enumerate(ahead) if record == outcome), len(ahead))
+    index = ahead[last][0] if last < len(ahead) else None
+    stood = {party.agent: party.before for party in outcome.parties}
+    return tuple(
+        agent
+        for agent, before in stood.items()
+        if before is None
+        # A session opens before it ends.
+        or (before.size is not None and index is not None and before.size > index)
+        or not _stood_so(ahead[:last], agent, before, outcome.at_ms, believed)
+    )
+
+
+def _stood_so(
+    ahead: Sequence[tuple[int, Record]], agent: str, before: Before, at_ms: int, believed: Roots
+) -> bool:
+    """True when these records give the standing that was stored."""
+    size = before.size
+    known = (record for index, record in ahead if size is None or index < size)
+    at_ms = at_ms if before.at_ms is None else before.at_ms
+    found = standing_before(folded(known, believed), agent, at_ms)
+    return (found.score, found.provisional) == (before.score, before.provisional)
 
 
 def _is_outcome_of(record: Record, session: str) -> bool:
