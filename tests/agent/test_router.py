@@ -156,6 +156,16 @@ def test_a_registry_names_providers_leads_and_bad_entries() -> None:
     assert a.said("DISCOVER")[0]["receiver"] == {"id": "service:a"}
 
 
+def test_a_manifest_of_two_endpoints_will_do() -> None:
+    a = seed_stall("a")
+    bare = {"endpoints": {"discover": "/mrp/discover", "execute": "/mrp/execute"}}
+    a.answers["/mrp/manifest"] = Reply(raw(bare))
+    with open_stalls(a):
+        record = asyncio.run(routed(a))
+
+    assert record["winner"]["route_id"] == "route-us-fast"
+
+
 def test_a_registrys_trust_decides_between_equals() -> None:
     stalls = [Stall(sender=f"service:{name}", offers=seed_stall("a").offers) for name in "xyz"]
     with open_stalls(*stalls):

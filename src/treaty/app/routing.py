@@ -48,11 +48,9 @@ class RoutingPlan:
 
 
 @asynccontextmanager
-async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
-    """A router with its store. Raises ``UnavailableError``."""
+async def open_talk(plan: RoutingPlan) -> AsyncIterator[tuple[MrpClient, Speaker]]:
+    """Reaching providers, and what is said to them."""
     signer = None if plan.key is None else _signing(plan.key)
-    # Held for each write alone: one run waits a minute for its provider, and others may not.
-    store = BriefStore(plan.db or home() / STORE)
     # As many at once as are asked at once: a slow provider must not hold another one's place.
     providers = GuardedClient(
         allow_loopback=plan.allows_loopback,
@@ -61,16 +59,23 @@ async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
     )
     pages = GuardedClient(allow_loopback=plan.allows_loopback, trusted=_origins(plan.pages))
     try:
-        decisions = Decisions(store, clock=now_ms, entropy=entropy)
-        client = MrpClient(providers, pages)
-        speaker = Speaker(now_ms, entropy, plan.token, signer)
-        yield Router(
-            client, decisions, clock=now_ms, entropy=entropy, speaker=speaker, signer=_signer
-        )
+        yield MrpClient(providers, pages), Speaker(now_ms, entropy, plan.token, signer)
     finally:
         await providers.close()
         await pages.close()
-        await store.close()
+
+
+@asynccontextmanager
+async def open_router(plan: RoutingPlan) -> AsyncIterator[Router]:
+    """A router with its store. Raises ``UnavailableError``."""
+    # Held for each write alone: one run waits a minute for its provider, and others may not.
+    store = BriefStore(plan.db or home() / STORE)
+    async with open_talk(plan) as (client, speaker):
+        decisions = Decisions(store, clock=now_ms, entropy=entropy)
+        yield Router(
+            client, decisions, clock=now_ms, entropy=entropy, speaker=speaker, signer=_signer
+        )
+    await store.close()
 
 
 @asynccontextmanager

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "quote": ("treaty.cli.quote:quote", "Buy over a quote channel: ask, counter, accept."),
     "route": ("treaty.cli.route:route", "Choose among providers' offers, and say why."),
     "run": ("treaty.cli.route:run", "Choose a provider, let it work, check its evidence."),
+    "mrp": ("treaty.cli.mrp:mrp", "Say the messages of MRP one by one, to try a provider."),
     "decisions": ("treaty.cli.decisions:decisions", "Read again what was decided, and why."),
     "offers": ("treaty.cli.offers:offers", "Learn why your offers lost, of what buyers told."),
     "bridge": ("treaty.cli.bridge:bridge", "Offer an OpenAPI service or MCP server over MRP."),

@@ -82,13 +82,15 @@ def domain(value: str) -> str:
     return value.strip()
 
 
-def _name(value: str) -> str:
+def option_name(value: str) -> str:
+    """Read a name: anything but nothing."""
     if not value.strip():
         raise click.BadParameter("an empty name says nothing")
     return value
 
 
-def _with(function: F, *options: Callable[[F], F]) -> F:
+def with_options(function: F, *options: Callable[[F], F]) -> F:
+    """Add options to a command, shown in this order."""
     for option in reversed(options):
         function = option(function)
     return function
@@ -96,7 +98,7 @@ def _with(function: F, *options: Callable[[F], F]) -> F:
 
 def source_options(function: F) -> F:
     """Whom to ask: ``--manifest``, ``--registry``, ``--capability``."""
-    return _with(
+    return with_options(
         function,
         click.option(
             "--manifest",
@@ -114,13 +116,15 @@ def source_options(function: F) -> F:
             metavar="URL",
             help="Ask the providers a registry names; may be repeated.",
         ),
-        click.option("--capability", type=_name, metavar="C", help="Take no offer for another."),
+        click.option(
+            "--capability", type=option_name, metavar="C", help="Take no offer for another."
+        ),
     )
 
 
 def wish_options(function: F) -> F:
     """What is wanted, and within what."""
-    return _with(
+    return with_options(
         function,
         click.option(
             "--input",
@@ -146,7 +150,10 @@ def wish_options(function: F) -> F:
             help="The median, at most.",
         ),
         click.option(
-            "--residency", type=_name, metavar="PLACE", help="Where data has to stay, such as us."
+            "--residency",
+            type=option_name,
+            metavar="PLACE",
+            help="Where data has to stay, such as us.",
         ),
         click.option(
             "--retention-days",
@@ -159,11 +166,11 @@ def wish_options(function: F) -> F:
 
 def promise_options(function: F) -> F:
     """What is to be promised, and in what form it is delivered."""
-    return _with(
+    return with_options(
         function,
         click.option(
             "--policy",
-            type=_name,
+            type=option_name,
             multiple=True,
             metavar="NAME",
             help="A policy to hold, such as no_training; may be repeated.",
@@ -171,7 +178,7 @@ def promise_options(function: F) -> F:
         click.option(
             "--proof",
             "proofs",
-            type=_name,
+            type=option_name,
             multiple=True,
             metavar="NAME",
             help="A proof to give, such as attestation; may be repeated.",
@@ -185,14 +192,14 @@ def promise_options(function: F) -> F:
             help="What may be fetched from and cited; without it the hosts of your urls.",
         ),
         click.option(
-            "--format", "output_format", type=_name, metavar="TYPE", help="Such as markdown."
+            "--format", "output_format", type=option_name, metavar="TYPE", help="Such as markdown."
         ),
     )
 
 
 def way_options(function: F) -> F:
     """How it is decided and where it is kept."""
-    return _with(
+    return with_options(
         function,
         click.option(
             "--require-negotiation",

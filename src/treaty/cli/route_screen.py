@@ -79,8 +79,17 @@ def _show_work(record: Mapping[str, Any]) -> None:
 
 def show_outputs(document: Mapping[str, Any]) -> None:
     """Show what was delivered, where something was."""
-    for item in document.get("evidence", {}).get("outputs", ()):
-        heading(f"{item['type']} from {document['winner']['provider']}")
+    evidence = document.get("evidence")
+    if evidence is not None:
+        show_items(evidence.get("outputs"), document["winner"]["provider"])
+
+
+def show_items(items: object, provider: str) -> None:
+    """Show outputs as they came; what is none is passed over."""
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            continue
+        heading(f"{item.get('type')} from {provider}")
         value = item.get("value")
         if isinstance(value, str):
             for line in value.splitlines():

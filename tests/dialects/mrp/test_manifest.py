@@ -65,8 +65,6 @@ def test_we_publish_nothing_that_the_schema_refuses() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"capability": None},
-        {"capability": ""},
         {"endpoints": None},
         {"endpoints": {"discover": "/d"}},
         {"endpoints": {"discover": "/d", "execute": 5}},
@@ -79,6 +77,11 @@ def test_we_publish_nothing_that_the_schema_refuses() -> None:
 def test_what_is_no_manifest_is_refused(changes: dict) -> None:
     with pytest.raises(WireError):
         read_manifest(raw(BRIDGED | changes), AT)
+
+
+@pytest.mark.parametrize("capability", [None, "", 5])
+def test_a_manifest_may_leave_its_capability_to_its_offers(capability: object) -> None:
+    assert read_manifest(raw(BRIDGED | {"capability": capability}), AT).capability == ""
 
 
 @pytest.mark.parametrize(

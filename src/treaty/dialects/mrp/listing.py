@@ -34,6 +34,8 @@ class Publishing:
     def entry(self, manifest: bytes, url: str) -> dict[str, Json]:
         """The entry of a provider that has proven the origin of its manifest. ``WireError``."""
         read = read_manifest(manifest, url)
+        if not read.capability:
+            raise WireError("a manifest that is listed names its capability")
         host = read_url(url).origin.partition("://")[2]
         return make_entry(
             ident=f"service:{host}/{read.capability}"[: mrp.ID_CHARS_MAX],

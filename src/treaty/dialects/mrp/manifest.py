@@ -1,6 +1,6 @@
 """Manifests and the well-known file: strict out, lenient in (5).
 
-A stranger's manifest needs a capability and two endpoints; bridges leave out ``negotiate`` and
+A stranger's manifest needs two endpoints and nothing else; bridges leave out ``negotiate`` and
 add members of their own. Endpoints are resolved against the address the manifest came from, by
 RFC 3986, and are http or https; whether they may be fetched is the client's to ask.
 """
@@ -33,6 +33,7 @@ class Manifest:
 
     capability_id: str
     capability: str
+    """Empty when none is named."""
     version: str
     inputs: tuple[str, ...]
     """Types of items it takes; empty when none are stated."""
@@ -65,10 +66,10 @@ class WellKnown:
 
 
 def read_manifest(raw: bytes, url: str) -> Manifest:
-    """Read a manifest that came from ``url``, leniently. Raises ``WireError``."""
+    """Read a manifest that came from ``url``, leniently: it needs two endpoints. ``WireError``."""
     document = _document(raw, "a manifest")
     endpoints = fields.obj(document, "endpoints")
-    capability = _named(document, "capability")
+    capability = _text_or(document, "capability") or ""
     return Manifest(
         capability_id=_text_or(document, "capability_id") or f"capability:{capability}",
         capability=capability,
@@ -174,13 +175,6 @@ def _document(raw: bytes, what: str) -> dict[str, Json]:
     value = read_json(raw, size_max=mrp.MANIFEST_BYTES_MAX, depth_max=mrp.DEPTH_MAX)
     if not isinstance(value, dict):
         raise WireError(f"{what} is a JSON object, not {shown(value)}")
-    return value
-
-
-def _named(document: Object, name: str) -> str:
-    value = fields.text(document, name, chars_max=mrp.ID_CHARS_MAX)
-    if not value:
-        raise WireError(f"{name} must not be empty")
     return value
 
 
