@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from treaty.cli.agent_keys import prove, revoke, rotate
 from treaty.cli.options import agent_argument, is_explicit, json_option, node_option
 
 if TYPE_CHECKING:
@@ -268,3 +269,7 @@ def _trust_facts(trust: dict[str, Json] | None) -> list[tuple[str, Cell]]:
         return []
     provisional = ", provisional" if trust.get("provisional") else ""
     return [("trust", f"{trust.get('score')}, level {trust.get('level')}{provisional}")]
+
+
+for _command in (rotate, revoke, prove):
+    agent.add_command(_command)
