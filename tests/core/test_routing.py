@@ -15,7 +15,6 @@ from treaty.core.routing import (
     RouteOffer,
     RouteVerdict,
     judge,
-    lies_in,
     rank,
 )
 from treaty.core.routing_reasons import FILTERS
@@ -168,26 +167,6 @@ def test_one_that_passes_loses_by_the_first_difference(changes, code, required, 
     assert (won.offer, lost.offer, lost.verdict) == (first, second, RouteVerdict.OUTRANKED)
     (reason,) = lost.reasons
     assert (reason.code, reason.required, reason.got) == (code, required, got)
-
-
-@pytest.mark.parametrize(
-    ("place", "wanted", "lies"),
-    [
-        ("us", "us", True),
-        (" US ", "us", True),
-        ("us-ca", "us", True),
-        ("us-gov-west-1", "us", True),
-        ("us-central1", "US", True),
-        ("us-or-eu", "us", False),
-        ("usa", "us", False),
-        ("us,eu", "us", False),
-        ("global", "us", False),
-        ("us", "us-ca", False),
-        ("", "us", False),
-    ],
-)
-def test_a_place_is_the_wanted_one_or_a_region_of_it(place, wanted, lies) -> None:
-    assert lies_in(place, wanted) is lies
 
 
 FIGURES = st.sampled_from((None, Decimal(0), Decimal("0.5"), Decimal(1), Decimal(400)))

@@ -17,25 +17,30 @@ Read next: ``routing_reasons`` for codes and words, ``routing_words`` for why th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain, repeat
 from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
+from treaty.core.regions import lies_in
 from treaty.core.routing_reasons import (
     CAPABILITY_MISMATCH,
+    CONFIDENCE_LOWER,
+    COST_HIGHER,
     COST_OVER_CAP,
+    LATENCY_HIGHER,
     LATENCY_MISS,
     MALFORMED_OFFER,
     POLICY_MISMATCH,
     PROOF_MISSING,
-    RANKED_BY,
     RESIDENCY_MISMATCH,
     RETENTION_RISK,
+    TIE_ROUTE_ID,
+    TRUST_LOWER,
 )
 from treaty.core.routing_reasons import RouteReason as RouteReason
 
@@ -104,12 +109,12 @@ class Considered(NamedTuple):
         if self.verdict is RouteVerdict.OUTRANKED:
             assert self.bench.winner is not None
             return (_difference(self.bench.winner, self.offer, self.bench.need.unit),)
-        return self.bench.judge(self.offer)[0]
+        return self.bench.reasons(self.offer)
 
     @property
     def warnings(self) -> tuple[RouteReason, ...]:
         """What it was asked for and does not state."""
-        return self.bench.judge(self.offer)[1]
+        return self.bench.warnings(self.offer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +146,27 @@ class Bench:
     filters: tuple[_Filter, ...] = field(compare=False, repr=False)
     winner: RouteOffer | None = None
 
-    def judge(self, offer: RouteOffer) -> _Judged:
-        """The reasons to reject an offer, in the order of the filters, and the warnings."""
-        if offer.flaw is not None:
-            member, detail = offer.flaw
-            return (RouteReason(MALFORMED_OFFER, member, None, None, against=detail),), ()
+    def reasons(self, offer: RouteOffer) -> tuple[RouteReason, ...]:
+        """The reasons to reject an offer, in the order of the filters."""
+        flawed = _readable(offer)
+        if flawed is not None:
+            # Of what cannot be read nothing else is known.
+            return (flawed,)
         strict = self.need.strict_unknown
-        found = [reason for check in self.filters if (reason := check(offer)) is not None]
-        return (
-            tuple([one for one in found if strict or not one.is_unknown]),
-            tuple([one for one in found if one.is_unknown and not strict]),
+        return tuple(
+            [
+                reason
+                for check in self.filters
+                if (reason := check(offer)) is not None and (strict or not reason.is_unknown)
+            ]
         )
+
+    def warnings(self, offer: RouteOffer) -> tuple[RouteReason, ...]:
+        """What an offer was asked for and does not state, where that does not reject it."""
+        if offer.flaw is not None or self.need.strict_unknown:
+            return ()
+        found = [check(offer) for check in self.filters]
+        return tuple([one for one in found if one is not None and one.is_unknown])
 
 
 def rank(need: RouteNeed, offers: Iterable[RouteOffer]) -> Ranking:
@@ -160,36 +175,40 @@ def rank(need: RouteNeed, offers: Iterable[RouteOffer]) -> Ranking:
     passed: list[tuple[_Place, RouteOffer]] = []
     rejected: list[RouteOffer] = []
     for offer in offers:
-        if _passes(offer, filters, strict=strict):
-            passed.append((_place(offer, unit), offer))
+        for check in filters:
+            reason = check(offer)
+            if reason is not None and (strict or not reason.is_unknown):
+                rejected.append(offer)
+                break
         else:
-            rejected.append(offer)
+            passed.append((_place(offer, unit), offer))
     ordered = _in_order(passed)
     bench = Bench(need, filters, ordered[0] if ordered else None)
-    won = [Considered(one, RouteVerdict.WON, bench) for one in ordered[:1]]
-    outranked = [Considered(one, RouteVerdict.OUTRANKED, bench) for one in ordered[1:]]
-    others = [Considered(one, RouteVerdict.REJECTED, bench) for one in _by_name(rejected)]
-    return Ranking(need, (*won, *outranked, *others))
+    placed = (
+        (RouteVerdict.WON, ordered[:1]),
+        (RouteVerdict.OUTRANKED, ordered[1:]),
+        (RouteVerdict.REJECTED, _by_name(rejected)),
+    )
+    return Ranking(
+        need,
+        tuple(
+            chain.from_iterable(
+                map(Considered, several, repeat(verdict), repeat(bench))
+                for verdict, several in placed
+            )
+        ),
+    )
 
 
 def judge(need: RouteNeed, offer: RouteOffer) -> _Judged:
     """The reasons against one offer, and the warnings, without any rival."""
-    return Bench(need, _filters(need)).judge(offer)
-
-
-def _passes(offer: RouteOffer, filters: tuple[_Filter, ...], *, strict: bool) -> bool:
-    if offer.flaw is not None:
-        return False
-    for check in filters:
-        reason = check(offer)
-        if reason is not None and (strict or not reason.is_unknown):
-            return False
-    return True
+    bench = Bench(need, _filters(need))
+    return bench.reasons(offer), bench.warnings(offer)
 
 
 def _filters(need: RouteNeed) -> tuple[_Filter, ...]:
     """The filters that are asked, in their order, so that an offer meets no others."""
-    made: list[_Filter] = []
+    made: list[_Filter] = [_readable]
     if need.capability is not None:
         made.append(_capability(need.capability))
     if need.policy:
@@ -205,6 +224,13 @@ def _filters(need: RouteNeed) -> tuple[_Filter, ...]:
     if need.proofs:
         made.append(_proofs(need.proofs))
     return tuple(made)
+
+
+def _readable(offer: RouteOffer) -> RouteReason | None:
+    if offer.flaw is None:
+        return None
+    member, detail = offer.flaw
+    return RouteReason(MALFORMED_OFFER, member, None, None, against=detail)
 
 
 def _capability(wanted: str) -> _Filter:
@@ -289,24 +315,6 @@ def _residency(wanted: str) -> _Filter:
     return check
 
 
-@lru_cache(maxsize=_KINDS_CACHED)
-def lies_in(place: str, wanted: str) -> bool:
-    """Tell whether a stated place is the wanted one, or a region of it.
-
-    ``us-ca`` and ``us-east-1`` lie in ``us``; letters may be of either case. A place is not
-    taken for another one that merely begins alike.
-    """
-    stated, asked = place.strip().casefold(), wanted.strip().casefold()
-    if stated == asked:
-        return True
-    region = stated.removeprefix(asked + "-")
-    return region != stated and _REGION.fullmatch(region) is not None
-
-
-# A subdivision as in ISO 3166-2, or a region as clouds name them.
-_REGION: Final = re.compile(r"[a-z0-9]{1,3}|(?:[a-z]{1,16}-){0,2}[a-z]{1,16}-?[0-9]{1,2}")
-
-
 def _proofs(wanted: tuple[str, ...]) -> _Filter:
     @lru_cache(maxsize=_KINDS_CACHED)
     def compare(offered: tuple[str, ...]) -> RouteReason | None:
@@ -354,17 +362,24 @@ def _by_name(rejected: list[RouteOffer]) -> list[RouteOffer]:
 
 _NAME: Final = attrgetter("route_id", "provider")
 
-# The first four figures of a place, and the route id, as members of an offer.
-_RANKED_FIELDS: Final = ("confidence", "cost", "latency_ms", "trust", "route_id")
-_WIRE_FIELDS: Final = ("confidence", "cost.estimate", "latency.p50", "trust", "route_id")
+# The figures of a place, in its order: why one loses by it, its name on the wire, and its value.
+_FIGURES: Final[tuple[tuple[str, str, Callable[[RouteOffer], Decimal | None]], ...]] = (
+    (CONFIDENCE_LOWER, "confidence", attrgetter("confidence")),
+    (COST_HIGHER, "cost.estimate", attrgetter("cost")),
+    (LATENCY_HIGHER, "latency.p50", attrgetter("latency_ms")),
+    (TRUST_LOWER, "trust", attrgetter("trust")),
+)
 
 
 def _difference(winner: RouteOffer, offer: RouteOffer, unit: str) -> RouteReason:
     """The first of the figures that differs; with none, the names decided."""
     best, place = _place(winner, unit), _place(offer, unit)
-    at = next((at for at in range(4) if best[at] != place[at]), 4)
-    required, got = (getattr(one, _RANKED_FIELDS[at]) for one in (winner, offer))
-    if at < 4 and place[at] == _UNSTATED:
-        # Stated in another unit, it is as good as unstated.
-        got = None
-    return RouteReason(RANKED_BY[at], _WIRE_FIELDS[at], required, got)
+    at = 0
+    while at < len(_FIGURES) and best[at] == place[at]:
+        at += 1
+    if at == len(_FIGURES):
+        return RouteReason(TIE_ROUTE_ID, "route_id", winner.route_id, offer.route_id)
+    code, field_name, figure = _FIGURES[at]
+    # Stated in another unit, it is as good as unstated.
+    got = None if place[at] == _UNSTATED else figure(offer)
+    return RouteReason(code, field_name, figure(winner), got)
