@@ -179,6 +179,7 @@ def test_tools_are_listed() -> None:
         (("openapi", "--header", "X-Api-Key=NO_SUCH_VARIABLE", MCP), 2, "NO_SUCH_VARIABLE"),
         (("openapi", "http://10.0.0.1:1/\x00"), 1, "not fetched"),
         (("mcp",), 2, "COMMAND"),
+        (("mcp", "--prot", "1", "x"), 2, "--prot"),
         (("mcp", "--env", "NO_SUCH_VARIABLE", "x"), 2, "NO_SUCH_VARIABLE"),
         (("mcp", "--list", "/no/such/program"), 1, "cannot be started"),
         (("mcp", "--list", "--only", "other", sys.executable, MCP, "well"), 2, "echo, second"),

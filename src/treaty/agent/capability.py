@@ -87,7 +87,7 @@ def capability(
             stated.setdefault("input_schema", shape.schema)
         return Capability(
             name=name or function.__name__,
-            perform=guarded(_performing(function, shape)),
+            perform=contained(_performing(function, shape)),
             version=version,
             description=(inspect.getdoc(function) or "").partition("\n")[0],
             inputs=inputs or shape.inputs,
@@ -111,7 +111,7 @@ def capability(
     return made
 
 
-def guarded(perform: Perform) -> Perform:
+def contained(perform: Perform) -> Perform:
     """Turn every error of foreign code into ``capability_failed``, its text left out."""
 
     async def performed(call: Call) -> Result:

@@ -41,6 +41,7 @@ _MARKDOWN_ITEM: Final = re.compile(r"(?:[-*+]|[0-9]{1,3}[.)])\s+(.+)")
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _LOOKS_LIKE_HTML: Final = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
                                      re.IGNORECASE | re.DOTALL)  # fmt: skip
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _HTML: Final = frozenset(("text/html", "application/xhtml+xml"))
 _TEXTUAL: Final = ("application/json", "application/xml", "application/yaml", "+json", "+xml")
 
@@ -111,8 +112,7 @@ def _decoded(raw: bytes, content_type: str, *, is_html: bool) -> str:
     """Text by byte order mark, else by what the server says, else by looking at it."""
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
-    for mark, name in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"),
-                       (b"\xfe\xff", "utf-16-be")):  # fmt: skip
+    for mark, name in _MARKS:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(name, "replace")
     stated = _CHARSET.search(content_type) or (

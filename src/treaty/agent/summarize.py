@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, NoReturn
 
 from treaty.agent.capability import Call, Item, Result, capability
@@ -73,7 +74,7 @@ async def summarize(call: Call) -> Result:
         raise Refused("an input of type url or text is missing", "input_unsupported")
     if len(given) > SOURCES_MAX:
         raise Refused(f"at most {SOURCES_MAX} pages are read", "input_unsupported")
-    sources = [await _source(call, one) for one in given]
+    sources = await asyncio.gather(*(_source(call, one) for one in given))
     chosen = await asyncio.to_thread(_chosen, sources, call.intent)
     if not any(chosen):
         raise Refused("there is no text to summarize", "input_unsupported")
@@ -89,8 +90,8 @@ async def summarize(call: Call) -> Result:
 def _format(stated: str | None) -> str:
     name = (stated or "markdown").partition(";")[0].strip().lower()
     if name not in FORMATS:
-        raise Refused(f"a summary is markdown, text or json, not {shown(stated)}",
-                      "input_unsupported")  # fmt: skip
+        why = f"a summary is markdown, text or json, not {shown(stated)}"
+        raise Refused(why, "input_unsupported")
     return FORMATS[name]
 
 
@@ -148,16 +149,14 @@ def _text(source: _Source, chosen: Sequence[Sentence]) -> str:
 
 
 def _markdown(source: _Source, chosen: Sequence[Sentence]) -> str:
-    lines = [f"# {_escaped(source.page.title or 'Summary')}", ""]
-    heading = source.page.title
-    for one in chosen:
-        if one.heading not in ("", heading):
-            heading = one.heading
-            lines += ["", f"## {_escaped(heading)}", ""] if lines[-1] else [
-                f"## {_escaped(heading)}", ""
-            ]  # fmt: skip
-        lines.append(f"- {_escaped(one.text)}")
-    return "\n".join(lines if source.url is None else [*lines, "", f"Source: <{source.url}>"])
+    parts = [f"# {_escaped(source.page.title or 'Summary')}"]
+    for heading, group in groupby(chosen, key=lambda one: one.heading):
+        if heading not in ("", source.page.title):
+            parts.append(f"## {_escaped(heading)}")
+        parts.append("\n".join(f"- {_escaped(one.text)}" for one in group))
+    if source.url is not None:
+        parts.append(f"Source: <{source.url}>")
+    return "\n\n".join(parts)
 
 
 def _escaped(text: str) -> str:

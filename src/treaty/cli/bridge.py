@@ -158,6 +158,8 @@ def mcp(command: tuple[str, ...], names: tuple[str, ...], **options: Any) -> Non
     """
     from treaty.app.bridging import bridge_mcp, environment_of
 
+    if command[0].startswith("-"):
+        raise click.UsageError(f"no such option: {command[0]}")
     passed = environment_of(names)
     _offer(lambda stated: bridge_mcp(command, stated, passed), options)
 
