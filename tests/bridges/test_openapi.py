@@ -6,9 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from treaty.bridges.openapi import Operation, Parameter, read_description
+from treaty.bridges.rest import Backend, capabilities
+from treaty.bridges.stated import Stated
 from treaty.errors import MisuseError
+from treaty.wire.canonical import canonical
 from treaty.wire.hosts import read_url
 
 PETS = """
@@ -120,6 +125,35 @@ def test_a_part_of_a_path_is_a_parameter_declared_or_not() -> None:
     assert [(each.name, each.required) for each in one.parameters] == [("id", True), ("b", True)]
 
 
+def test_numbers_that_no_message_may_hold_are_rounded() -> None:
+    schema = {"type": "integer", "maximum": 2**63 - 1, "minimum": -(10**400), "default": 1e300}
+    query = {"name": "n", "in": "query", "schema": schema}
+    (one,) = described({"/": {"get": {"parameters": [query]}}}).operations
+
+    assert canonical(one.parameters[0].schema)
+    assert one.parameters[0].schema["maximum"] == float(2**63)
+
+
+def test_halves_of_characters_are_carried_nowhere() -> None:
+    half = "\ud800"
+    schema = {"type": "object", "properties": {half: {"description": half}}}
+    operation = {"summary": half, "tags": [half], "operationId": half,
+                 "requestBody": {"content": {"application/json": {"schema": schema}}}}  # fmt: skip
+    found = described({"/a": {"post": operation}, f"/{half}": {"get": {}}})
+
+    (one,) = capabilities(found, Backend(read_url("http://127.0.0.1:1")), Stated())
+    assert canonical([one.description, list(one.tags), dict(one.constraints)])
+    assert "no text" in found.left_out[0]
+
+
+def test_a_path_may_be_a_reference() -> None:
+    found = described({"/a": {"$ref": "#/components/pathItems/A"}, "/b": {"$ref": "#/nowhere"}},
+                      components={"pathItems": {"A": {"post": {"operationId": "a"}}}})  # fmt: skip
+
+    assert [(one.name, one.method, one.path) for one in found.operations] == [("a", "POST", "/a")]
+    assert "leads nowhere" in found.left_out[0]
+
+
 def test_references_in_a_circle_end() -> None:
     circle = {"components": {"parameters": {"A": {"$ref": "#/components/parameters/A"}}}}
     found = described({"/": {"get": {"parameters": [{"$ref": "#/components/parameters/A"}]}}},
@@ -200,3 +234,44 @@ def test_aliases_that_multiply_are_harmless() -> None:
     found = read_description(text.encode())
 
     assert len(json.dumps(found.operations[0].body_schema)) < 20_000
+
+
+WORDS = st.sampled_from(
+    ["openapi", "paths", "/a/{id}", "get", "post", "parameters", "name", "in", "path", "query",
+     "header", "required", "requestBody", "content", "application/json", "schema", "properties",
+     "items", "type", "$ref", "#/paths", "#/paths/~1a~1{id}", "servers", "url", "variables",
+     "operationId", "tags", "summary", "enum", "default", "3.0.0"]
+)  # fmt: skip
+VALUES = st.recursive(
+    WORDS | st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=20,
+)
+OPERATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "operationId": VALUES,
+        "parameters": st.lists(
+            st.fixed_dictionaries({}, optional={"name": VALUES, "in": WORDS, "schema": VALUES,
+                                                "required": VALUES, "$ref": WORDS}),
+            max_size=3,
+        ) | VALUES,
+        "requestBody": VALUES | st.fixed_dictionaries({"content": VALUES}),
+        "tags": VALUES,
+        "summary": VALUES,
+    },
+)  # fmt: skip
+
+
+@given(st.dictionaries(WORDS, OPERATIONS | VALUES, max_size=4), VALUES, VALUES)
+def test_any_description_is_read_or_misuse(item: Any, servers: Any, components: Any) -> None:
+    document = {"openapi": "3.0.0", "paths": {"/a/{id}": item}, "servers": servers,
+                "components": components}  # fmt: skip
+    try:
+        found = read_description(json.dumps(document).encode())
+        base = found.base_beside(None) or read_url("http://127.0.0.1:1")
+    except MisuseError:
+        return
+    offered = capabilities(found, Backend(base), Stated())
+    assert len(offered) == len(found.operations)
+    assert canonical([dict(one.constraints) for one in offered])

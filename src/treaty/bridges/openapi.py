@@ -9,15 +9,16 @@ Read next: ``rest``, which carries an operation out.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from treaty.bridges.schemas import copied, resolved
+from treaty.bridges.schemas import carried, copied, resolved
 from treaty.bridges.stated import BRIDGED_MAX
 from treaty.errors import MisuseError, Refused, WireError, shown
-from treaty.wire.canonical import Json, read_json
+from treaty.wire.canonical import Json
 from treaty.wire.hosts import Place, follow, read_url
 
 SPEC_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -113,16 +114,7 @@ def read_description(raw: bytes) -> Description:
         raise MisuseError(f"an OpenAPI description of version 3 is read, not {shown(found)}")
     info = document.get("info")
     title = info.get("title") if isinstance(info, dict) else None
-    operations: list[Operation] = []
-    left_out: list[str] = []
-    for where, method, path, item in _listed(document):
-        if len(operations) == BRIDGED_MAX:
-            left_out.append(f"more than {BRIDGED_MAX} operations")
-            break
-        try:
-            operations.append(_operation(document, method, path, item))
-        except WireError as error:
-            left_out.append(f"{where}: {error.detail}")
+    operations, left_out = _operations(document)
     return Description(
         title=title if isinstance(title, str) else "",
         server=_server(document),
@@ -131,21 +123,40 @@ def read_description(raw: bytes) -> Description:
     )
 
 
+def _operations(document: Mapping[str, Any]) -> tuple[list[Operation], list[str]]:
+    """The operations that can be carried out, and what cannot."""
+    found: list[Operation] = []
+    left_out: list[str] = []
+    for where, method, path, item in _listed(document):
+        if len(found) == BRIDGED_MAX or len(left_out) == BRIDGED_MAX:
+            left_out.append(f"what follows {BRIDGED_MAX} others")
+            break
+        try:
+            found.append(_operation(document, method, path, resolved(document, item)))
+        except WireError as error:
+            left_out.append(f"{where}: {error.detail}")
+    return found, left_out
+
+
 def _document(raw: bytes) -> dict[str, Any]:
     if len(raw) > SPEC_BYTES_MAX:
         raise MisuseError(f"a description has at most {SPEC_BYTES_MAX} bytes")
-    is_json = raw.lstrip()[:1] == b"{"
-    try:
-        read: Any = (
-            read_json(raw, size_max=SPEC_BYTES_MAX, depth_max=SPEC_DEPTH_MAX)
-            if is_json
-            else _yaml(raw)
-        )
-    except WireError as error:
-        raise MisuseError(f"the description is no JSON: {error.detail}") from error
+    read = _json(raw) if raw.lstrip()[:1] == b"{" else _yaml(raw)
     if not isinstance(read, dict):
         raise MisuseError("the description is no object")
     return read
+
+
+def _json(raw: bytes) -> Any:
+    # Not read as messages are: descriptions state numbers that no message may hold.
+    try:
+        return json.loads(raw, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise MisuseError(f"the description is no JSON: {shown(str(error))}") from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def _yaml(raw: bytes) -> Any:
@@ -171,25 +182,41 @@ def _check_depth(events: Iterable[Any]) -> None:
 
 
 def _listed(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Each operation: how it is called in messages, method, path, and its path item."""
+    """Each operation: how it is called in messages, method, path, and its path item.
+
+    Of a path item that is a reference one is given, for whoever follows it.
+    """
     paths = document.get("paths")
-    if not isinstance(paths, dict):
-        return
-    for path, item in paths.items():
-        if not isinstance(path, str) or not path.startswith("/"):
+    for path, item in (paths if isinstance(paths, dict) else {}).items():
+        if not isinstance(path, str) or not path.startswith("/") or not isinstance(item, dict):
             continue
-        if isinstance(item, dict) and "$ref" in item:
-            item = resolved(document, item)
-        if not isinstance(item, dict):
-            continue
-        for method in METHODS:
-            if isinstance(item.get(method), dict):
-                yield f"{method.upper()} {shown(path)}", method, path, item
+        where = shown(path)
+        if "$ref" in item:
+            yield from _referred(document, where, path, item)
+        else:
+            yield from ((f"{one.upper()} {where}", one, path, item) for one in _methods(item))
+
+
+def _referred(
+    document: Mapping[str, Any], where: str, path: str, item: dict[str, Any]
+) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    try:
+        methods = _methods(resolved(document, item))
+    except WireError:
+        # Whoever follows it again says what is wrong.
+        methods = ["get"]
+    yield from ((f"{one.upper()} {where}", one, path, item) for one in methods)
+
+
+def _methods(item: Mapping[str, Any]) -> list[str]:
+    return [method for method in METHODS if isinstance(item.get(method), dict)]
 
 
 def _operation(
     document: Mapping[str, Any], method: str, path: str, item: Mapping[str, Any]
 ) -> Operation:
+    if carried(path, len(path)) != path:
+        raise WireError("its path is no text")
     stated = item[method]
     name = stated.get("operationId")
     parameters = _parameters(document, [*_list(item, "parameters"), *_list(stated, "parameters")])
@@ -208,7 +235,7 @@ def _operation(
         body_type=body_type,
         body_required=required,
         body_schema=schema,
-        tags=tuple(one[:64] for one in _list(stated, "tags")[:8] if isinstance(one, str)),
+        tags=tuple(carried(one, 64) for one in _list(stated, "tags")[:8] if isinstance(one, str)),
     )
 
 

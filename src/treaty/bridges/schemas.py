@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from treaty.errors import WireError, shown
@@ -71,20 +72,34 @@ def _members(
     if key != "properties":
         return _copy(document, value, depth - 1, left)
     return {
-        str(name)[:TEXT_CHARS_MAX]: _copy(document, inner, depth - 1, left)
+        carried(str(name)): _copy(document, inner, depth - 1, left)
         for name, inner in list(value.items())[: max(left[0], 0)]
     }
 
 
 def _plain(value: Any) -> Json:
-    """A value JSON has; what YAML made of a date is its text."""
+    """A value messages may hold: a large number rounded, what YAML made of a date as its text."""
     if isinstance(value, str):
-        return value[:TEXT_CHARS_MAX]
+        return carried(value)
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, int) and abs(value) < INTEGER_MAX:
-        return value
-    return str(value)[:TEXT_CHARS_MAX]
+    if isinstance(value, int):
+        return value if abs(value) < INTEGER_MAX else _rounded(value)
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return carried(str(value))
+
+
+def carried(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
+    """A text as messages may hold it: cut, and without halves of characters."""
+    return text[:chars_max].encode("utf-8", "replace").decode()
+
+
+def _rounded(value: int) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _at(document: Mapping[str, Any], reference: Any) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from treaty.bridges.schemas import carried
 from treaty.engine.capability import NOTHING, Capability, Perform
 from treaty.errors import MisuseError, shown
 from treaty.wire.canonical import Json
@@ -59,7 +60,7 @@ class Stated:
         return Capability(
             name=name,
             perform=perform,
-            description=_SPACES.sub(" ", description).strip()[:DESCRIPTION_CHARS_MAX],
+            description=carried(_SPACES.sub(" ", description).strip(), DESCRIPTION_CHARS_MAX),
             inputs=inputs,
             outputs=outputs,
             cost=self.cost,
