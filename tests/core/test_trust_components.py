@@ -23,10 +23,11 @@ from tests.core.trust_world import (
     partner,
     partners,
 )
-from treaty.core.trust_components import score
+from treaty.core.trust_components import newcomer_score, score
 from treaty.core.trust_records import Endorsement, Identity, Violation
 
 MANY = 12
+NEWCOMER = "agent://late.acme.com/newcomer"
 WORLD = folded(*partners(MANY), key(ALPHA))
 
 
@@ -404,3 +405,23 @@ def test_the_deals_of_one_agent_are_not_the_counterpartys():
     rows = deals(ALPHA, 3)
     assert score(folded(*rows, start=WORLD), partner(0), T0) == score(WORLD, partner(0), T0)
     assert rows[0].parties[0].before == NEW
+
+
+@pytest.mark.parametrize("day", [0, 1, 31, 400])
+def test_a_newcomers_short_score_is_its_long_one(day):
+    """The long computation agrees wherever the short one has an answer."""
+    worlds = [
+        WORLD,
+        folded(key(NEWCOMER), domain(NEWCOMER), start=WORLD),
+        folded(*deals(ALPHA, 2), key(NEWCOMER), start=WORLD),
+        folded(*deals(ALPHA, 1, kept=False), key(NEWCOMER), start=WORLD),
+        folded(attest(BETA), start=WORLD),
+    ]
+    at_ms, given = T0 + day * DAY, []
+    for state in worlds:
+        for agent in [*(uri for uri, _ in state.agents.items()), NEWCOMER, "agent://x.example/y"]:
+            short, full = newcomer_score(state, agent, at_ms), score(state, agent, at_ms)
+            assert short is None or (short, True) == (full.score, full.provisional), agent
+            given.append(short is not None)
+    assert any(given)
+    assert not all(given)

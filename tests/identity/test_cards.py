@@ -21,9 +21,11 @@ from treaty.identity.cards import (
     make_rotation,
     open_card,
     open_listing,
+    stored_card,
 )
 from treaty.identity.keys import Ed25519Signer, Signer
 from treaty.identity.records import KINDS, seal
+from treaty.wire.canonical import canonical, read_json
 from treaty.wire.encoding import b64url_decode
 
 URI = "agent://acme.com/procurement/alpha"
@@ -489,3 +491,10 @@ def test_a_listing_of_another_form_is_refused_though_rightly_signed(change: dict
         open_listing(
             seal("listing", {**listing_of(view), **change}, REGISTRY), REGISTRY.key, view, None
         )
+
+
+@pytest.mark.parametrize(
+    "card", [card_of(), sealed(publicKey=ALPHA.key.jwk()), sealed(version=7, orgId="other")]
+)
+def test_a_card_from_our_own_store_reads_as_it_did_when_it_came_in(card: Any) -> None:
+    assert stored_card(read_json(canonical(card))) == open_card(card)

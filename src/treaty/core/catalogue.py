@@ -58,8 +58,19 @@ class Catalogue:
     def _fill(self, candidates: Iterable[Candidate]) -> None:
         """Put up many at once, each shelf with room for those who come later."""
         for candidate in candidates:
-            self._words += len(words_of(candidate))
-            self._placed[candidate.uri] = Placed(candidate)
+            self.hold(candidate)
+        self.put_up()
+
+    def hold(self, candidate: Candidate) -> None:
+        """Keep an agent to be put up with many others; until then nobody finds it."""
+        self._words += len(words_of(candidate))
+        self._placed[candidate.uri] = Placed(candidate)
+
+    def put_up(self) -> None:
+        """Put up all that are held, each shelf with room for those who come later.
+
+        For a catalogue that has put up nothing yet.
+        """
         ranked = iter(sorted(self._placed.values(), key=lambda one: one.rank))
         while some := list(islice(ranked, SHELF_FILLED)):
             self._shelves.append(Shelf(some))

@@ -30,7 +30,7 @@ from treaty.core.trust_state import (
     to_units,
     valid_attestation,
 )
-from treaty.core.window import recent
+from treaty.core.window import EMPTY, recent
 
 WEIGHTS: Final[Mapping[str, Decimal]] = {
     "IV": Decimal("0.20"),
@@ -110,6 +110,18 @@ def score(state: TrustState, agent: str, at_ms: int) -> Score:
     """Compute an agent's score at a time (B16). Its cost is that of the agent's own events."""
     with localcontext(CONTEXT):
         return _score(state, agent, at_ms)
+
+
+def newcomer_score(state: TrustState, agent: str, at_ms: int) -> Decimal | None:
+    """The score of an agent of whom only its identity is on record; None for any other.
+
+    Without evidence it is the prior alone, whatever the components are. Most agents of a large
+    registry are such, and their score costs next to nothing.
+    """
+    of = agent_state(state, agent)
+    if of.weight or of.attestation is not None or of.cap is not None or of.breached != EMPTY:
+        return None
+    return _prior(state, agent, at_ms).quantize(_ONE_PLACE)
 
 
 def _score(state: TrustState, agent: str, at_ms: int) -> Score:

@@ -22,7 +22,7 @@ from typing import Any, Final
 from treaty.core.trust import Proof
 from treaty.engine.ports import Entry
 from treaty.errors import Refused, SignatureError, shown
-from treaty.identity.cards import CardView, accepts_successor, key_hash, open_card
+from treaty.identity.cards import CardView, accepts_successor, key_hash, stored_card
 from treaty.identity.keys import PublicKey
 from treaty.identity.revocations import Revocation, open_revocation
 from treaty.wire import fields
@@ -80,7 +80,7 @@ class Registered:
 def fold_registered(before: Registered, entry: Entry, parsed: object) -> Registered:
     """Fold one entry of a card stream."""
     if entry.kind == "card":
-        view = parsed if isinstance(parsed, CardView) else open_card(_read(entry))
+        view = parsed if isinstance(parsed, CardView) else stored_card(_read(entry))
         return _with_card(before, view)
     if entry.kind == "revocation":
         word = parsed if isinstance(parsed, Revocation) else open_revocation(_read(entry))

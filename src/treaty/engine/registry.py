@@ -117,9 +117,15 @@ class Registry:
         after = ""
         while names := await self._desk.store.streams(f"{STREAM}/", after):
             for stream in names:
-                self._enter(stream.partition("/")[2], await self._desk.state(stream))
+                self._hold(stream.partition("/")[2], await self._desk.state(stream))
                 self._desk.forget(stream)
             after = names[-1]
+        self._catalogue.put_up()
+
+    def _hold(self, agent: str, state: Registered) -> None:
+        self._keep_keys(agent, state)
+        if state.view is not None and not state.barred:
+            self._catalogue.hold(_candidate(state.view, self._scores.standing(agent)))
 
     def find(self, agent: str) -> Card | None:
         """The keys in force, or None for an agent without a card."""
@@ -178,6 +184,13 @@ class Registry:
 
     def _enter(self, agent: str, state: Registered) -> None:
         """Believe what is stored of an agent."""
+        self._keep_keys(agent, state)
+        if state.barred:
+            self._catalogue.remove(agent)
+        elif state.view is not None:
+            self._catalogue.put(_candidate(state.view, self._scores.standing(agent)))
+
+    def _keep_keys(self, agent: str, state: Registered) -> None:
         if state.revoked:
             self._revoked[agent] = frozenset(state.revoked)
         if state.view is None:
@@ -186,10 +199,6 @@ class Registry:
         willing = state.view.card.get("arbitrates") is True and not state.barred
         willing = willing and (agent in self._arbiters or len(self._arbiters) < ARBITERS_MAX)
         (self._arbiters.add if willing else self._arbiters.discard)(agent)
-        if state.barred:
-            self._catalogue.remove(agent)
-        else:
-            self._catalogue.put(_candidate(state.view, self._scores.standing(agent)))
 
     async def revoke(self, agent: str, raw: bytes) -> tuple[dict[str, Json], bool]:
         """Take in a revocation; answers what is known of the agent, and if that is new.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from treaty.core.levels import Ceilings, ceilings
+from treaty.core.levels import Ceilings, ceilings, level_of
 from treaty.core.levels import Standing as LevelStanding
 from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root, root_of
 from treaty.core.trust import (
@@ -35,7 +35,7 @@ from treaty.core.trust import (
     stamped,
     standing_at_opening,
 )
-from treaty.core.trust_components import endorsement_counts
+from treaty.core.trust_components import endorsement_counts, newcomer_score
 from treaty.core.trust_state import agent_state, from_units
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
@@ -98,7 +98,11 @@ class TrustNode:
 
     def standing(self, agent: str) -> Standing:
         """Score, level and whether provisional, as the other rooms of the node ask for it."""
-        now = self.score(agent)
+        state, now_ms = self._log().state, self._desk.clock()
+        newcomer = newcomer_score(state, agent, now_ms)
+        if newcomer is not None:
+            return Standing(newcomer, level_of(newcomer), provisional=True)
+        now = score(state, agent, now_ms)
         return Standing(now.score, now.level, now.provisional)
 
     def before(self, agent: str, at_ms: int) -> Before:

@@ -29,6 +29,7 @@ from treaty.identity.keys import (
     Signer,
     read_ec_public_key,
     read_public_key,
+    stored_public_key,
 )
 from treaty.identity.records import open_record, seal
 from treaty.wire.canonical import Json, canonical
@@ -149,6 +150,32 @@ def open_card(card: Json) -> CardView:
         org_id=_text(fields, "orgId"),
         name=_text(fields, "name"),
         card=dict(card),
+        proof_key=key if proof_key is None else read_ec_public_key(proof_key),
+    )
+
+
+def stored_card(card: Json) -> CardView:
+    """Read a card from our own store, which takes in none that ``open_card`` refuses.
+
+    Nothing is checked again: a registry reads a million of these when it starts.
+    """
+    assert isinstance(card, dict)
+    text, proof_key, capabilities = (
+        card["publicKey"],
+        card.get("dpopPublicKey"),
+        card["capabilities"],
+    )
+    assert isinstance(capabilities, list)
+    key = stored_public_key(text) if isinstance(text, str) else read_public_key(text)
+    return CardView(
+        uri=parse_agent_uri(card["uri"]),
+        key=key,
+        version=_version(card.get("version")),
+        card_hash=_hash_of(card),
+        capabilities=tuple(str(name) for name in capabilities),
+        org_id=_text(card, "orgId"),
+        name=_text(card, "name"),
+        card=card,
         proof_key=key if proof_key is None else read_ec_public_key(proof_key),
     )
 

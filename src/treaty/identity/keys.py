@@ -149,6 +149,15 @@ def read_public_key(value: Json) -> PublicKey:
     return key
 
 
+def stored_public_key(text: str) -> PublicKey:
+    """A key's own text, from our own store: its point was found good before it was kept there.
+
+    Raises WireError for what is no such text.
+    """
+    jwk = _jwk_of_text(text)
+    return PublicKey(_coordinate(jwk, "x") if isinstance(jwk, dict) else b"")
+
+
 def read_ec_public_key(value: Json) -> EcPublicKey:
     """Read a card's ``dpopPublicKey``: a P-256 JWK object (ASP B6). Raises WireError."""
     key = read_jwk(value)
