@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,20 @@ async def test_work_whose_end_could_not_be_written_is_begun_again() -> None:
 
     assert here.said == ["a job could not be ended (unavailable: the disk is full)"]
     assert (ended.status, gate.calls) == (DONE, 2)
+
+
+@staged
+async def test_work_that_must_not_be_done_twice_ends_as_failed() -> None:
+    store, gate = MemoryStore(), Gate()
+    here = await stage(replace(gate.capability(), repeatable=False), store=store)
+    job = await here.services.execute(here.asked("EXECUTE", WORK))
+    await asyncio.sleep(0)
+    await here.workshop.close()
+    again = await stage(replace(gate.capability(), repeatable=False), store=store, clock=here.clock)
+    ended, answer = await again.services.ended(job)
+
+    assert (ended.status, gate.calls) == (FAILED, 1)
+    assert json.loads(answer)["payload"]["details"]["reason"] == "capability_failed"
 
 
 @staged

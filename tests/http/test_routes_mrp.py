@@ -968,6 +968,22 @@ async def test_in_strict_mode_an_error_has_its_status() -> None:
         assert [one.status_code for one in answers] == [401, 400, 402, 200]
 
 
+@simulated
+async def test_in_strict_mode_the_end_of_a_job_has_its_status_too() -> None:
+    async with provider(FAILING, shout, profile=Profile.STRICT) as here:
+        to = {"receiver": {"id": PROVIDER}, "in_reply_to": "message-0"}
+        text = [{"type": "text", "value": "x"}]
+        answers = [
+            await here.send(
+                "execute", here.envelope("EXECUTE", {"route_id": route, "inputs": text}, **to)
+            )
+            for route in ("route-failing", "route-shout")
+        ]
+
+        assert [one.status_code for one in answers] == [500, 200]
+        assert error_of(answers[0].json())[1] == "fetch_failed"
+
+
 # Batches and limits.
 
 

@@ -70,6 +70,7 @@ def capability(
     tags: tuple[str, ...] = (),
     constraints: Mapping[str, Json] | None = None,
     needs_agreement: bool = False,
+    repeatable: bool = True,
     floor: Decimal | str | int | None = None,
     route_id: str | None = None,
 ) -> Callable[[Callable[..., Any]], Capability]:
@@ -104,6 +105,7 @@ def capability(
             tags=tags,
             constraints=stated,
             needs_agreement=needs_agreement,
+            repeatable=repeatable,
             floor=None if floor is None else Decimal(floor),
             route_id=route_id,
         )

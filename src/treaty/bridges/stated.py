@@ -72,6 +72,8 @@ class Stated:
             residency=self.residency,
             tags=tags,
             constraints=constraints,
+            # What somebody else's service does need not bear being done twice.
+            repeatable=False,
         )
 
 

@@ -141,6 +141,8 @@ class Capability:
     """Further statements for the manifest, such as ``input_schema``."""
     needs_agreement: bool = False
     """True: only after a negotiation."""
+    repeatable: bool = True
+    """False: for what must not happen twice; work that a stop interrupts ends as failed."""
     floor: Decimal | None = None
     """Private: the lowest price agreed to when somebody negotiates; None for ``cost`` alone."""
     route_id: str | None = None

@@ -11,7 +11,8 @@ Laws:
 2. An agreement is good for one job, of the principal it was made with; both are written in one
    unit.
 3. A repeat under the same idempotency key is given the same bytes, before and after a restart.
-4. Work that had not ended when the node went down is begun again: at least once, never lost.
+4. Work that had not ended when the node went down is begun again, or ends as failed where it
+   must not be done twice: it is never lost.
 5. Open jobs and open agreements are bounded, for everybody and for one principal.
 
 Read next: ``agreements`` and ``jobs`` for the streams, ``once`` for repeats.
@@ -38,7 +39,7 @@ from treaty.engine.outbox import Handler
 from treaty.engine.ports import Unit
 from treaty.engine.service_dialect import Asked, Order, Record, ServiceDialect, Serving
 from treaty.engine.transaction import Transaction
-from treaty.errors import Refused, TreatyError
+from treaty.errors import Refused, TreatyError, UnavailableError
 from treaty.wire.ids import uuid7
 
 OPEN_MAX: Final = 256
@@ -252,6 +253,10 @@ class Services:
         job = await self._job(key)
         try:
             order = self._dialect.read_order(await self.jobs.order(key), job.record)
+            capability = self.serving.capabilities[order.capability]
+            if not capability.repeatable:
+                detail = "the node stopped while this was done; whether it was is not known"
+                raise UnavailableError(detail, "capability_failed")
         except TreatyError as error:
             await self._end(job, FAILED, error)
             return

@@ -16,8 +16,15 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from treaty.dialects.mrp import codec
 from treaty.dialects.mrp.answering import status_of
-from treaty.dialects.mrp.choices import ENVELOPE_BYTES_MAX, ENVELOPE_MEDIA, Profile
+from treaty.dialects.mrp.choices import (
+    ENVELOPE_BYTES_MAX,
+    ENVELOPE_MEDIA,
+    ERROR,
+    STATUSES,
+    Profile,
+)
 from treaty.dialects.mrp.messages import Envelope
 from treaty.engine.node import Node
 from treaty.errors import TreatyError, WireError
@@ -109,6 +116,15 @@ def said_status(node: Node, error: TreatyError) -> int:
     assert node.services is not None
     is_strict = node.services.dialect.profile is Profile.STRICT
     return status_of(error) if is_strict else 200
+
+
+def made_status(node: Node, body: bytes) -> int:
+    """The status of an answer that was made before, such as the ERROR of a job."""
+    assert node.services is not None
+    if node.services.dialect.profile is not Profile.STRICT:
+        return 200
+    read = codec.decode(body)
+    return STATUSES.get(codec.read_failure(read).code, 500) if read.msg_type == ERROR else 200
 
 
 def allowed(answer: ASGIApp, allowance: Allowance) -> ASGIApp:

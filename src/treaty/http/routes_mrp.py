@@ -22,7 +22,7 @@ from treaty.dialects.mrp import choices as mrp
 from treaty.dialects.mrp import codec
 from treaty.dialects.mrp.answering import Request
 from treaty.dialects.mrp.messages import Envelope
-from treaty.engine.jobs import CANCELED, DONE, Job
+from treaty.engine.jobs import DONE, Job
 from treaty.engine.service_dialect import Asked, Mark
 from treaty.engine.services import UNWAITED_MS, Services
 from treaty.errors import (
@@ -41,6 +41,7 @@ from treaty.http.mrp_answers import (
     envelope,
     error_body,
     failed,
+    made_status,
     said_status,
     salvage,
 )
@@ -89,9 +90,11 @@ async def _posted(ask: Ask, endpoint: str) -> Response | Said:
     except TreatyError as error:
         return failed(ask.node, error, salvaged=salvage(raw))
     body, failure = await _answer(ask, document, raw, endpoint)
-    if failure is None:
-        return Said(body)
-    return envelope(body, said_status(ask.node, failure))
+    if failure is not None:
+        return envelope(body, said_status(ask.node, failure))
+    # The end of a job may be an ERROR too, made when it ended.
+    status = made_status(ask.node, body) if endpoint == "execute" else 200
+    return Said(body) if status == 200 else envelope(body, status)
 
 
 def _check_media(ask: Ask) -> bool:
@@ -392,4 +395,3 @@ ROUTES: Final[Routes] = {
     "/mrp/cancel": {"POST": said(cancel)},
     "/mrp/stream/{job}": {"GET": stream},
 }
-assert CANCELED in STATES
