@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 from tests.agent.routed import SEED_WISH
 from tests.dialects.mrp.made import AT_MS, encode_reply
 from treaty.agent.choosing import choose
-from treaty.agent.hearing import Heard, Source
+from treaty.agent.hearing import OFFER_BYTES_MAX, OFFERS_MAX, PROVIDERS_MAX, Heard, Source
 from treaty.core.deal import DEAL_DEPTH_MAX
 from treaty.core.routing import RouteVerdict
 from treaty.dialects.mrp.answers import Said, read_answer
 from treaty.dialects.mrp.codec import read_offers
 from treaty.dialects.mrp.deal import make_deal
 from treaty.dialects.mrp.manifest import read_manifest
+from treaty.store.units import UNIT_BYTES_MAX
 from treaty.wire.canonical import canonical, read_json
 
 NUMBERS = st.integers(-5, 600) | st.floats(-1e6, 1e6)
@@ -74,3 +76,26 @@ def test_any_offers_make_a_decision_that_can_be_kept(
     assert verdicts.count(RouteVerdict.WON) == (chosen.offer is not None)
     assert record["winner"] == other.record("01a2", AT_MS, 2_000)["winner"]
     assert (chosen.heard is None) == (chosen.offer is None)
+
+
+def test_the_most_that_can_be_heard_can_be_kept() -> None:
+    name = "p" * 256
+    worst = {
+        "route_id": "r" * 160,
+        "capability": "other",
+        "confidence": 0.5,
+        "cost": {"unit": "usd", "estimate": 5},
+        "latency": {"p50": "900ms"},
+        "policy": [name],
+        "proofs": [],
+        "risk": {"data_retention_days": 9},
+    }
+    offers = [{**worst, "data_residency": f"{at:03}"} for at in range(OFFERS_MAX)]
+    wish = replace(SEED_WISH, capability="summarize")
+    providers = [heard(f"p{at}", offers) for at in range(PROVIDERS_MAX)]
+    assert len(providers[0].messages[0].raw) < OFFER_BYTES_MAX
+    record = choose(wish, providers, is_strict=True).record(name, AT_MS, 2_000)
+
+    assert len(record["considered"]) == OFFERS_MAX * PROVIDERS_MAX
+    assert len(record["considered"][0]["reasons"]) == 7
+    assert len(canonical(record)) < UNIT_BYTES_MAX

@@ -12,6 +12,7 @@ import pytest
 from tests.agent.routed import BARE, SEED_WISH, order, router
 from tests.agent.stalls import Reply, Stall, evidence, open_stalls, reply_to, seed_stall
 from tests.dialects.mrp.made import SEED, raw
+from treaty.agent import working
 from treaty.agent.decisions import Decision
 from treaty.agent.working import Done
 from treaty.dialects.mrp.choices import Profile
@@ -365,7 +366,55 @@ def test_a_job_is_followed_to_its_evidence() -> None:
     assert json.loads(kept.messages[-1].raw)["msg_type"] == "EVIDENCE"
 
 
-def test_a_job_that_is_cancelled_or_unknown_is_a_failure() -> None:
+def test_a_job_that_goes_on_or_cannot_be_asked_after_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(working, "POLL_S", 0)
+    said: list[Any] = [
+        Reply(b"", 503),
+        {"job_id": "1", "status": "running", "progress": 0.5},
+        Reply(b"busy", 502),
+    ]
+
+    def accepted(stall: Stall, request: dict[str, Any]) -> dict[str, Any]:
+        def status(_: Stall, __: dict[str, Any]) -> Any:
+            if not said:
+                return reply_to(stall, request, "EVIDENCE", evidence(request))
+            one = said.pop(0)
+            return one if isinstance(one, Reply) else reply_to(stall, request, "JOB_STATUS", one)
+
+        stall.answers["/jobs/1"] = status
+        payload = {"job_id": "1", "status": "accepted", "status_url": "/jobs/1"}
+        return reply_to(stall, request, "JOB_ACCEPTED", payload)
+
+    done, _ = run(seed_stall("a", answers={"/mrp/execute": accepted}))
+
+    assert done.is_good
+    assert said == []
+
+
+@pytest.mark.parametrize(("status", "asked"), [(503, 6), (500, 1), (404, 1)])
+def test_a_job_nobody_knows_of_is_given_up(
+    status: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_S", 0)
+    times: list[int] = []
+
+    def accepted(stall: Stall, request: dict[str, Any]) -> dict[str, Any]:
+        def gone(_: Stall, __: dict[str, Any]) -> Reply:
+            times.append(1)
+            return Reply(b"", status)
+
+        stall.answers["/jobs/1"] = gone
+        payload = {"job_id": "1", "status": "accepted", "status_url": "/jobs/1"}
+        return reply_to(stall, request, "JOB_ACCEPTED", payload)
+
+    done, _ = run(seed_stall("a", answers={"/mrp/execute": accepted}))
+
+    assert (done.status, len(times)) == ("failed", asked)
+
+
+def test_a_job_that_is_cancelled_is_a_failure() -> None:
     def accepted(status: Any) -> Any:
         def answer(stall: Stall, request: dict[str, Any]) -> dict[str, Any]:
             stall.answers["/jobs/1"] = reply_to(stall, request, "JOB_STATUS", status)

@@ -33,9 +33,10 @@ PROVIDERS_MAX: Final = 50
 """Providers asked in one window."""
 PAGES_MAX: Final = 8
 """Pages of a registry that are read."""
-OFFER_BYTES_MAX: Final = 128 * 1024
-OFFERS_MAX: Final = 200
-"""Of one provider; all that is heard in a window is written as one unit, and so is its record."""
+OFFER_BYTES_MAX: Final = 64 * 1024
+OFFERS_MAX: Final = 100
+"""Of one provider. All that is heard in a window is written as one unit, and so is its record, in
+which an offer stands beside all reasons against it: both stay below the store's limit."""
 
 
 @dataclass(frozen=True, slots=True)

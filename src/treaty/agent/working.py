@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from treaty.agent.checking import examine
@@ -60,6 +60,11 @@ ROUNDS_MAX: Final = 2
 our own terms once more."""
 POLL_S: Final = 1.0
 POLLS_MAX: Final = 600
+MISSED_MAX: Final = 5
+"""Questions in a row that may go unanswered while a job goes on."""
+UNREACHED: Final = 0
+PASSING: Final = frozenset((UNREACHED, 408, 429, 502, 503, 504))
+ENDED: Final = frozenset(("canceled", "cancelled", "failed"))
 ENTROPY: Final = 16
 
 
@@ -101,7 +106,6 @@ class Worker:
     speaker: Speaker
     clock: Callable[[], int]
     entropy: Draw
-    pause: Callable[[float], object] = field(default=asyncio.sleep)
 
     async def work(self, choice: Choice, *, needs_agreement: bool, refetches: bool) -> Done:
         """Negotiate, execute, check. What ends it early is told, not raised."""
@@ -196,20 +200,25 @@ class Worker:
         stated = accepted.envelope.payload.get("status_url")
         if not isinstance(stated, str):
             raise UnavailableError("the job was accepted, and no address was named to ask at")
-        place = resolve(stated, url)
+        place, missed = resolve(stated, url), 0
         for _ in range(POLLS_MAX):
-            answer, raw = await self.providers.job(place)
-            if not isinstance(answer, Said) or answer.envelope.msg_type == EVIDENCE:
+            answer, raw = await self._look(place)
+            missed = missed + 1 if _is_passing(answer) else 0
+            if not missed and _is_last(answer):
                 if not isinstance(answer, NoEnvelope):
                     await self._keep(choice, raw, is_sent=False)
                 return answer
-            status = answer.envelope.payload.get("status")
-            if status in ("canceled", "cancelled", "failed"):
-                raise UnavailableError(f"the job ended without evidence: {shown(status)}")
-            pausing = self.pause(POLL_S)
-            if asyncio.iscoroutine(pausing):
-                await pausing
+            if missed > MISSED_MAX:
+                return answer
+            await asyncio.sleep(POLL_S)
         raise UnavailableError(f"no evidence after {POLLS_MAX} questions for it")
+
+    async def _look(self, place: str) -> tuple[Answer, bytes]:
+        """Ask once; that nobody answers is an answer too."""
+        try:
+            return await self.providers.job(place)
+        except UnavailableError as error:
+            return NoEnvelope(UNREACHED, error.detail), b""
 
     async def _exchange(self, choice: Choice, url: str, saying: Saying, timeout_ms: int) -> Answer:
         await self._keep(choice, saying.kept, is_sent=True)
@@ -293,6 +302,24 @@ def _stop(terms: Terms, *, needs_agreement: bool) -> str:
         word = "negotiation was required and is unsupported"
         return f"{word}: {terms.detail}" if needs_agreement else ""
     return f"negotiation {terms.stand}: {terms.detail}"
+
+
+def _is_passing(answer: Answer) -> bool:
+    """True for an answer that another moment may better."""
+    return isinstance(answer, NoEnvelope) and answer.status in PASSING
+
+
+def _is_last(answer: Answer) -> bool:
+    """True for evidence, an error, and whatever is no word about a job that goes on.
+
+    Raises ``UnavailableError`` for a job that ended without evidence.
+    """
+    if not isinstance(answer, Said) or answer.envelope.msg_type not in (JOB_ACCEPTED, JOB_STATUS):
+        return True
+    status = answer.envelope.payload.get("status")
+    if status in ENDED:
+        raise UnavailableError(f"the job ended without evidence: {shown(status)}")
+    return False
 
 
 def _taken(terms: Terms) -> Mapping[str, Json]:
