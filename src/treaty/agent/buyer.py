@@ -229,5 +229,7 @@ async def _close(deal: Deal, purchase: Purchase) -> bool:
     if not now.commitments:
         await deal.close(reason="cancelled", summary="Nothing was agreed.")
         return True
-    await deal.close(rating=purchase.rating, summary="Delivered as agreed")
+    ruled = any(one.ruled for one in now.commitments.values())
+    summary = "Settled as it was ruled" if ruled else "Delivered as agreed"
+    await deal.close(rating=purchase.rating, summary=summary)
     return True

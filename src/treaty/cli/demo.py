@@ -31,6 +31,7 @@ LINE_BYTES_MAX: Final = 1 << 20
 STORIES: Final = {
     "deal": "treaty.cli.demo:play_deal",
     "escalation": "treaty.cli.demo_escalation:play",
+    "dispute": "treaty.cli.demo_dispute:play",
 }
 """Name -> who plays it; a story's module is imported when it is asked for."""
 
@@ -54,7 +55,7 @@ STORIES: Final = {
     type=click.Choice(tuple(STORIES)),
     default="deal",
     show_default=True,
-    help="Which story: a plain deal, or one in which a person has to decide.",
+    help="Which story: a plain deal, one in which a person decides, or one that goes wrong.",
 )
 def demo(out: Path, as_json: bool, examples: Path | None, story: str) -> None:
     """Watch two agents make a real deal through a real node, then verify it offline."""
@@ -143,6 +144,20 @@ async def process(
         yield process
     finally:
         await _stop(process)
+
+
+async def run_command(home: Path, url: str, *words: str) -> dict[str, Any]:
+    """One ``treaty`` command as a process of its own, and the JSON it prints."""
+    command = ["-m", "treaty.cli", *words, "--node", url, "--json"]
+    async with process(command, home) as running:
+        assert running.stdout is not None
+        out = await running.stdout.read()
+        code = await running.wait()
+    if code != 0:
+        raise click.ClickException(f"`treaty {' '.join(words)}` ended with {code}")
+    told = json.loads(out)
+    assert isinstance(told, dict)
+    return told
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -8,17 +8,21 @@ their own. The session waits meanwhile, and her decision is a signed message in 
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
-from treaty.cli.demo import DEADLINE_S, events, expect, party, read_toml, running_node
-from treaty.cli.demo import process as started
+from treaty.cli.demo import (
+    DEADLINE_S,
+    events,
+    expect,
+    party,
+    read_toml,
+    run_command,
+    running_node,
+)
 from treaty.cli.demo_story import Story
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.messages import Escalate
@@ -37,16 +41,7 @@ class Person:
 
     async def run(self, *words: str) -> dict[str, Any]:
         """One ``treaty`` command, and the JSON it prints."""
-        command = ["-m", "treaty.cli", *words, "--node", self._url, "--json"]
-        async with started(command, self._home) as running:
-            assert running.stdout is not None
-            out = await running.stdout.read()
-            code = await running.wait()
-        if code != 0:
-            raise click.ClickException(f"`treaty {' '.join(words)}` ended with {code}")
-        told = json.loads(out)
-        assert isinstance(told, dict)
-        return told
+        return await run_command(self._home, self._url, *words)
 
     async def register(self) -> None:
         """Make her key and her card."""

@@ -12,6 +12,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -83,11 +84,17 @@ def tell_entry(agent: Agent, session: str, item: LogItem) -> None:
 
 
 async def buyer(
-    table: Mapping[str, Any], node: str, out: Path, above: Mapping[str, Any] | None = None
+    table: Mapping[str, Any],
+    node: str,
+    out: Path,
+    above: Mapping[str, Any] | None = None,
+    *,
+    complains: bool = False,
 ) -> None:
     """Alpha: find, negotiate, pay, rate, learn, and write the deal file.
 
-    ``above`` is the file of whoever decides where its mandate ends.
+    ``above`` is the file of whoever decides where its mandate ends; one that ``complains`` is
+    never satisfied, and closes when what is bound has been ruled on.
     """
     policy = policy_from_toml(table["strategy"], "buyer")
     assert isinstance(policy, BuyerPolicy)
@@ -109,12 +116,17 @@ async def buyer(
         terms: dict[str, Json] = {"authorities": authorities} if authorities else {}
         deal = await alpha.invite(chosen, subject=subject, terms=terms)
         try:
-            await buy(deal, purchase(table, policy, chosen, above))
+            wanted = purchase(table, policy, chosen, above)
+            await buy(deal, replace(wanted, satisfied=_never) if complains else wanted)
         except Refused as refusal:
             if above is None or not deal.conversation.consent:
                 raise
             tell("ended", why=refusal.detail)
         await tell_end(alpha, deal, chosen, table, out)
+
+
+def _never(_deal: Deal) -> bool:
+    return False
 
 
 def mandate(above: Mapping[str, Any] | None) -> Mandate | None:
@@ -250,7 +262,13 @@ def main(role: str, config: str, node: str, out: str, above: str = "") -> None:
     table = read_file(config)
     try:
         if role == "buyer":
-            asyncio.run(buyer(table, node, Path(out), read_file(above) if above else None))
+            told = read_file(above) if above else {}
+            complains = "complaint" in told
+            if complains:
+                # It would have given more for what it ordered.
+                table = {**table, "rating": told["rating"]}
+            asked = told if "mandate" in told else None
+            asyncio.run(buyer(table, node, Path(out), asked, complains=complains))
         else:
             asyncio.run(provider(table, node))
     except TreatyError as error:

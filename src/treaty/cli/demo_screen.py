@@ -33,6 +33,7 @@ PHASES: Final = {
     "AGREE": "a commitment binds both, the money is reserved",
     "ESCALATE": "the session waits for a person",
     "EXECUTE": "the provider delivers and reports",
+    "DISPUTE": "the slice is frozen until it is ruled, and a bond stands for the filer",
     "CLOSE": "both rate and close, the escrow is posted",
     "LEARN": "each remembers, privately",
 }
@@ -70,6 +71,29 @@ def phase(body: Body, state: str) -> str:
     if isinstance(body, Commit):
         return "AGREE"
     return "CLOSE" if isinstance(body, Close) else "CONVERSE"
+
+
+_SAID: Final = {
+    "dispute": "{by} files {dispute}: {reason}, {says}",
+    "evidence": "{by} shows: {says}",
+    "ruling": "{by} rules: {amount} to the payee, severity {severity}; {reason}",
+}
+
+
+def _of_dispute(record: Mapping[str, Any]) -> dict[str, str]:
+    """The words of a record about a dispute; it was written by strangers."""
+    evidence, to_payee = record.get("evidence"), record.get("toPayee")
+    says = evidence.get("statement") if isinstance(evidence, dict) else record.get("statement")
+    amount = to_payee.get("amount") if isinstance(to_payee, dict) else ""
+    words = {
+        "by": short(str(record.get("filedBy") or record.get("by"))),
+        "dispute": record.get("disputeId"),
+        "reason": record.get("reason"),
+        "says": says or "",
+        "amount": amount,
+        "severity": record.get("severity"),
+    }
+    return {name: clean(str(value)) for name, value in words.items()}
 
 
 class Screen:
@@ -138,6 +162,9 @@ class Screen:
         data = record["data"]
         if record["fact"] == "escrow":
             self._escrow(data)
+        elif record["fact"] in _SAID:
+            self.heading("DISPUTE")
+            self._note(_SAID[record["fact"]].format(**_of_dispute(data["record"])))
         elif record["fact"] == "timer":
             self._note(f"timer {data['name']} fired")
 
@@ -149,11 +176,13 @@ class Screen:
         payer, payee = short(data["payer"]), short(data["payee"])
         held = money(data["amount"]["amount"], data["amount"]["currency"])
         if data["movement"] == "reserve":
-            text = f"escrow: {held} of {payer} reserved for {payee}"
+            what = "escrow" if not data.get("bond") else "bond"
+            text = f"{what}: {held} of {payer} reserved for {payee}"
         else:
             posted = money(data["posted"]["amount"], data["posted"]["currency"])
             voided = money(data["voided"]["amount"], data["voided"]["currency"])
-            text = f"escrow: {posted} posted to {payee}, {voided} back to {payer}"
+            what = "escrow" if not data.get("bond") else "bond"
+            text = f"{what}: {posted} posted to {payee}, {voided} back to {payer}"
         self._console.print(Text(f"      {text}", style="yellow"))
 
     def _trust(self, when: str, trust: Mapping[str, Any]) -> None:
