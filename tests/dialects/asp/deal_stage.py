@@ -95,6 +95,8 @@ class DealStage:
         self.bend_outcome: Callable[[Outcome], Outcome] = lambda outcome: outcome
         self.bend_stamped: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """The same, behind the stamps that the trust node puts on it."""
+        self.hidden: dict[str, Json] = {}
+        """What the fact of a reservation says beside the money."""
         self.state = TrustState(self.believed)
         self.records: list[tuple[str, dict[str, Json], Record]] = []
         self._drawn = 0
@@ -249,27 +251,28 @@ class DealStage:
     def clear(self) -> None:
         """Carry out every order, and report each settlement to the trust log."""
         while found := orders(self.conversation):
-            order = found[0]
+            order, asset = found[0], found[0].escrow.money.asset
+            own = f"{self.session}/{order.commitment}"
             data: dict[str, Json] = {
                 "movement": order.kind.value,
-                "reservation": f"{self.session}/{order.commitment}",
+                "reservation": f"{own}/{order.bond}" if order.bond else own,
                 "commitmentId": order.commitment,
                 "commitHash": self.conversation.commitments[order.commitment].hash,
                 "payer": order.escrow.payer,
                 "payee": order.escrow.payee,
-                "amount": dict(money_to_json(order.escrow.money)),
+                "amount": dict(money_to_json(Money(order.units, asset))),
+                **({"slice": order.slice} if order.slice else {}),
+                **({"bond": order.bond} if order.bond else {}),
+                **(self.hidden if order.kind.value == "reserve" and not order.bond else {}),
             }
             if order.kind.value == "settle":
-                money = order.escrow.money
-                voided = Money(money.units - order.post_units, money.asset)
-                data["posted"] = dict(money_to_json(Money(order.post_units, money.asset)))
+                voided = Money(order.units - order.post_units, asset)
+                data["posted"] = dict(money_to_json(Money(order.post_units, asset)))
                 data["voided"] = dict(money_to_json(voided))
             self.state_fact("escrow", data)
-            if (
-                order.kind.value == "settle"
-                and self.conversation.commitments[order.commitment].bound_ms
-            ):
-                self.report(order.commitment)
+        for commitment in ASP.unreported(self.conversation):
+            if ASP.settled(self.conversation, commitment).value_units:
+                self.report(commitment)
 
     def report(self, commitment: str) -> None:
         """Append the outcome to the trust log, and announce it to the session."""
@@ -291,6 +294,8 @@ class DealStage:
             clearing=NODE,
             parties=(one, other),
             at_ms=self.now_ms,
+            disputed=ending.disputed,
+            severity=ending.severity,
         )
         sealed = self.log_record(self.bend_stamped(stamped(self.state, self.bend_outcome(outcome))))
         index = len(self.records) - 1
