@@ -23,9 +23,16 @@ from agirails.builders import (
     QuoteMessage,
     QuoteParams,
 )
+from agirails.negotiation.negotiation_channel import (
+    DeliveredMessage,
+    NegotiationMessage,
+    RelayChannel,
+    RelayChannelConfig,
+)
 from agirails.server.quote_channel import QuoteChannelClient, QuoteChannelClientConfig
 from eth_account import Account
 
+CHAIN = 84532
 NONCES: dict[str, MessageNonceManager] = {}
 
 
@@ -96,6 +103,65 @@ def send_counter(url: str, message: dict[str, Any]) -> None:
     asyncio.run(client.send_counter(url, read_counter(message)))
 
 
+def relay(url: str, kernel: str) -> RelayChannel:
+    """The peer's relay client for one kernel."""
+    return RelayChannel(
+        RelayChannelConfig(
+            {CHAIN: kernel}, base_url=url, poll_interval_ms=50, allow_insecure_targets=True
+        )
+    )
+
+
+def record_of(message: dict[str, Any]) -> Any:
+    """A message as the peer's own record of its kind."""
+    match message["type"]:
+        case "agirails.quote.v1":
+            return QuoteMessage.from_dict(message)
+        case "agirails.counteroffer.v1":
+            return read_counter(message)
+        case _:
+            return CounterAcceptMessage(**message)
+
+
+def relay_post(url: str, kernel: str, message: dict[str, Any]) -> None:
+    """Leave a message at a relay; raises for what the relay refuses."""
+
+    async def post() -> None:
+        channel = relay(url, kernel)
+        try:
+            envelope = NegotiationMessage(message["type"], record_of(message))
+            await channel.post(message["txId"], envelope)
+        finally:
+            await channel.close()
+
+    asyncio.run(post())
+
+
+def relay_hear(url: str, kernel: str, count: int, **of: str) -> list[dict[str, Any]]:
+    """What the peer's subscription of a ``tx_id`` or an ``agent`` hands out, once it is so many."""
+
+    async def hear() -> list[dict[str, Any]]:
+        channel, heard, enough = relay(url, kernel), [], asyncio.Event()
+
+        def take(delivered: DeliveredMessage) -> None:
+            heard.append({"cursor": delivered.cursor, "message": delivered.envelope.message})
+            if len(heard) == count:
+                enough.set()
+
+        if "tx_id" in of:
+            channel.subscribe_tx_id(of["tx_id"], take)
+        else:
+            channel.subscribe_agent(of["agent"], lambda _tx_id, delivered: take(delivered))
+        try:
+            async with asyncio.timeout(20):
+                await enough.wait()
+        finally:
+            await channel.close()
+        return [{**one, "message": one["message"].to_dict()} for one in heard]
+
+    return asyncio.run(hear())
+
+
 COMMANDS = {
     "address": address,
     "counter": build_counter,
@@ -104,6 +170,8 @@ COMMANDS = {
     "verify": verify,
     "hash": compute_hash,
     "send_counter": send_counter,
+    "relay_post": relay_post,
+    "relay_hear": relay_hear,
 }
 
 
