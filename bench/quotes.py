@@ -25,6 +25,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from treaty.dialects.actp.builders import CounterOfferBuilder
 from treaty.dialects.actp.chains import BASE_SEPOLIA, MOCK
 from treaty.dialects.actp.dids import make_did
 from treaty.dialects.actp.typed import digest_of
-from treaty.engine.ports import Append, Entry, Nonce, Task, Unit
+from treaty.engine.ports import Append, Entry, Task, Unit
 from treaty.identity.secp256k1 import EvmSigner, recover
 from treaty.store.sqlite import SqliteStore
 
@@ -91,9 +92,33 @@ def _request(signer: EvmSigner, provider: str, number: int, at_ms: int) -> bytes
 # The servers.
 
 
+@dataclass(frozen=True)
+class Ours:
+    """Our node while it runs."""
+
+    url: str
+    provider: str
+    pid: int
+
+    def cpu_us(self) -> tuple[float, float]:
+        """Processor time of its first thread, and of all its threads and processes."""
+        first = _cpu_us(self.pid, self.pid)
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        whole = sum(
+            _cpu_us(pid, int(task.name))
+            for pid in (self.pid, *map(int, children))
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        )
+        return first, whole
+
+
+def _cpu_us(pid: int, thread: int) -> float:
+    return int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) / 1_000
+
+
 @contextmanager
-def ours(folder: Path, profile: Path | None) -> Iterator[tuple[str, str]]:
-    """Our node; gives its address and its provider's account."""
+def ours(folder: Path, profile: Path | None) -> Iterator[Ours]:
+    """Our node."""
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
     profiling = ["-m", "cProfile", "-o", str(profile)] if profile else []
@@ -106,7 +131,7 @@ def ours(folder: Path, profile: Path | None) -> Iterator[tuple[str, str]]:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         try:
-            yield told["url"], told["provider"]
+            yield Ours(told["url"], told["provider"], process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -177,16 +202,15 @@ def crypto_floor_us(request: bytes) -> float:
 
 
 async def commit_floor(folder: Path, body: bytes, tasks: int, each: int) -> float:
-    """Units of one entry, one nonce and half a timer a second."""
+    """Units of one entry and half a timer a second, which is what a counter writes."""
     store = await SqliteStore.open(folder / f"floor-{tasks}.db")
 
     async def work(worker: int) -> None:
         for number in range(each):
             name = f"quote/84532/0x{secrets.token_hex(32)}"
             entry = Entry(name, 1, "counter", body, body)
-            nonce = Nonce("quotes/seen/84532/0x0/" + name, str(number), 2**60, body[:66])
             timer = (Task(name, "quote", 2**60, b"{}"),) if number % 2 else ()
-            await store.commit(Unit((Append(name, 0, (entry,)),), (nonce,), timer))
+            await store.commit(Unit((Append(name, 0, (entry,)),), (), timer))
 
     start = time.perf_counter()
     await asyncio.gather(*(work(number) for number in range(tasks)))
@@ -204,20 +228,27 @@ def bench(counters: int, alone: int, profile: Path | None) -> dict[str, Run]:
     """Our figures and the floors, printed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with ours(folder, profile) as (url, provider):
-            requests = signed_counters(alone + 1_000 + counters, provider)
+        with ours(folder, profile) as node:
+            url = node.url
+            requests = signed_counters(alone + 1_000 + counters, node.provider)
             first, warm, many = (
                 requests[:alone],
                 requests[alone : alone + 1_000],
                 requests[alone + 1_000 :],
             )
             post_all(url, warm, CONNECTIONS)
-            runs = {
-                "fresh, 1 connection": post_all(url, first, 1),
-                "fresh, 16 connections": post_all(url, many, CONNECTIONS),
-                "replay, 1 connection": post_all(url, first, 1),
-                "replay, 16 connections": post_all(url, many, CONNECTIONS),
+            plan = {
+                "fresh, 1 connection": (first, 1),
+                "fresh, 16 connections": (many, CONNECTIONS),
+                "replay, 1 connection": (first, 1),
+                "replay, 16 connections": (many, CONNECTIONS),
             }
+            runs, costs = {}, {}
+            for label, (those, connections) in plan.items():
+                before = node.cpu_us()
+                runs[label] = post_all(url, those, connections)
+                spent = zip(before, node.cpu_us(), strict=True)
+                costs[label] = tuple((after - earlier) / len(those) for earlier, after in spent)
         bare, url = start_node(folder, "--bare")
         try:
             http = {n: post_all(url, many[:6_000], n) for n in (1, CONNECTIONS)}
@@ -229,7 +260,7 @@ def bench(counters: int, alone: int, profile: Path | None) -> dict[str, Run]:
         commits = {n: uvloop.run(commit_floor(folder, body, n, 8_000 // n)) for n in (1, 16)}
     print(f"{counters} counters of {len(body)} bytes, durable, loopback, no address limit")
     for label, run in runs.items():
-        show(label, run)
+        show(label, run, costs[label])
     print(f"  floor: digest, recover, sign {crypto_us:8.0f} us")
     for n in (1, CONNECTIONS):
         print(
@@ -266,11 +297,12 @@ def _fresh_run(url: str, provider: str, connections: int) -> Run:
     return post_all(url, signed_counters(PEER_COUNTERS, provider), connections)
 
 
-def show(label: str, run: Run) -> None:
+def show(label: str, run: Run, cost_us: tuple[float, ...] = ()) -> None:
     """One line of the table."""
     p50 = statistics.median(run.times) * 1e3
     p99 = run.times[int(len(run.times) * 0.99)] * 1e3
-    print(f"  {label:<28} {run.rate:8.0f} /s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms")
+    cost = f"   cpu {cost_us[0]:4.0f} of {cost_us[1]:4.0f} us" if cost_us else ""
+    print(f"  {label:<28} {run.rate:8.0f} /s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms{cost}")
 
 
 def main() -> None:

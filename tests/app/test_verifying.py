@@ -155,6 +155,35 @@ def test_a_process_that_is_killed_is_nobodys_answer_and_started_again_a_few_time
     run(scene)
 
 
+def test_a_process_that_talks_nonsense_is_nobodys_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    greeting = "sys.stdin.buffer.raw.read(4096); out = open(1, 'wb', buffering=0, closefd=False)"
+    nonsense = "import os, sys; os.dup2(0, 1); " + greeting + "; out.write(b'\\0\\0\\0\\2[]'); "
+    nonsense += "sys.stdin.buffer.raw.read(4096); out.write(b'\\0\\0\\0\\2[]'); sys.stdin.read()"
+    monkeypatch.setattr(verifying, "PROGRAM", nonsense)
+
+    async def scene() -> None:
+        async with stage() as desk, beside() as (one, complaints):
+            assert await ask(one, codec.encode(desk.offer(tx(1), 600_000))) is None
+            assert len(complaints) == 1
+
+    run(scene)
+
+
+def test_where_no_process_can_be_started_everything_is_done_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verifying.sys, "executable", "/nowhere/python")
+
+    async def scene() -> None:
+        complaints: list[str] = []
+        one = Verifying(DIALECT, complaints.append)
+        for broken in range(1, BROKEN_MAX + 2):
+            assert not await one.ready()
+            assert len(complaints) == min(broken, BROKEN_MAX)
+
+    run(scene)
+
+
 def test_a_process_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "ANSWER_S", 0.2)
 

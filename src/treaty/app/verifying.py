@@ -51,6 +51,8 @@ LOADED_FROM: Final = 4
 WAITING_MAX: Final = 256
 BODY_BYTES_MAX: Final = 8_192
 """Larger ones are rare and are verified here, so that a message stays small."""
+FRAMES_MAX: Final = 2
+"""Frames under way; what comes meanwhile leaves together. One is looked at, one waits its turn."""
 ANSWER_S: Final = 2.0
 BROKEN_MAX: Final = 3
 """A process that broke off so often is not started again."""
@@ -132,19 +134,28 @@ class Verifying:
         return line.takes and line.waiting + len(self._items) < WAITING_MAX
 
     def _start(self) -> None:
-        if self._broken < BROKEN_MAX:
-            self._line = _Line(self._setup, self._ended)
+        if self._broken >= BROKEN_MAX:
+            return
+        try:
+            self._line = _Line(self._setup, self._send, self._ended)
+        except OSError:
+            self._ended()
 
     def _send(self) -> None:
+        line = self._line
+        if not self._items or (line is not None and line.frames >= FRAMES_MAX):
+            # With the next answer.
+            return
         items, waiting = self._items, self._waiting
         self._items, self._waiting = [], []
-        if self._line is None:
+        if line is None:
             _give_back(waiting)
         else:
-            self._line.send(items, waiting)
+            line.send(items, waiting)
 
     def _ended(self) -> None:
         self._line = None
+        self._send()
         if self._broken < BROKEN_MAX:
             self._broken += 1
             self._complain("the process that checks signatures broke off; it is done here now")
@@ -153,23 +164,20 @@ class Verifying:
 class _Line(asyncio.Protocol):
     """One process and the connection to it."""
 
-    def __init__(self, setup: bytes, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, setup: bytes, on_answer: Callable[[], None], on_end: Callable[[], None]
+    ) -> None:
         self.waiting = 0
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._setup = setup
+        self._on_answer = on_answer
         self._on_end = on_end
         self._sent: deque[list[Waiting]] = deque()
         self._buffer = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.WriteTransport | None = None
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on our own words.
-                (sys.executable, "-c", PROGRAM),
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                env=_environment(),
-            )
+        self._process = _started(ours, theirs)
         loop = asyncio.get_running_loop()
         self._connecting = loop.create_task(loop.create_unix_connection(lambda: self, sock=ours))
 
@@ -177,6 +185,11 @@ class _Line(asyncio.Protocol):
     def takes(self) -> bool:
         """True while items can be sent there."""
         return self._transport is not None and self.ready.done() and self.ready.result()
+
+    @property
+    def frames(self) -> int:
+        """How many frames are not answered yet."""
+        return len(self._sent)
 
     @property
     def pid(self) -> int:
@@ -205,14 +218,17 @@ class _Line(asyncio.Protocol):
         """Tell those whose items were looked at."""
         self._buffer += data
         for frame in frames(self._buffer):
+            # What cannot be read ends the connection, and everybody is given back what is his.
+            answered = tuple(zip(self._sent[0], read_rows(frame), strict=True))
+            self._sent.popleft()
+            self.waiting -= len(answered)
+            self._stop_timer()
             if not self.ready.done():
                 self.ready.set_result(True)
-            self._stop_timer()
-            waiting = self._sent.popleft()
-            self.waiting -= len(waiting)
-            for one, row in zip(waiting, read_rows(frame), strict=True):
+            for one, row in answered:
                 if not one.done():
                     one.set_result(row)
+            self._on_answer()
         if self._sent and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ANSWER_S, self.end)
 
@@ -245,6 +261,21 @@ def open_verifying(dialect: QuoteDialect | None, complain: Complain) -> Verifyin
     """The node's end, where it helps: on one core a process only adds the way there and back."""
     assert dialect is None or isinstance(dialect, ACTP)
     return Verifying(dialect, complain) if (os.cpu_count() or 1) > 1 else None
+
+
+def _started(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[bytes]:
+    """The process at the other end. Raises ``OSError``; then neither end is left open."""
+    with theirs:
+        try:
+            return subprocess.Popen(  # noqa: S603 - this interpreter, on our own words.
+                (sys.executable, "-c", PROGRAM),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except OSError:
+            ours.close()
+            raise
 
 
 def _give_back(waiting: list[Waiting]) -> None:
