@@ -35,7 +35,7 @@ EVIDENCE_CLAIMS: Final = (
 )  # fmt: skip
 """The claims about every evidence, in the order of a report."""
 
-NOT_ASKED: Final = "not fetched again, since nobody asked for it"
+NOT_ASKED: Final = "not fetched for this check"
 _MEDIA: Final[Mapping[str, frozenset[str]]] = {
     MARKDOWN: frozenset(("text/markdown", "text/x-markdown")),
     TEXT: frozenset(("text/plain",)),
