@@ -12,6 +12,14 @@ from treaty.identity.cards import open_card, open_listing
 
 
 @simulated
+async def test_a_node_says_which_formats_and_roads_it_knows() -> None:
+    async with world() as here:
+        told = (await here.http.get("/.well-known/asp.json")).json()
+        assert told["formats"] == ["application/asp+json", "application/asp+msgpack"]
+        assert told["webSocket"] == "ws://node.test/v1/asp/sessions/{sessionId}/ws"
+
+
+@simulated
 async def test_a_node_describes_itself() -> None:
     async with world() as here:
         answer = await here.http.get("/.well-known/asp.json")

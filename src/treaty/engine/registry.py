@@ -51,8 +51,9 @@ ARBITERS_MAX: Final = 10_000
 CARDS_MAX: Final = 1_000_000
 ROUND_MS: Final = 60_000
 """Scores that time alone changes are looked at anew once a minute..."""
-LOOKED_AT_ONCE: Final = 128
-"""... so many agents at a time, some milliseconds' work: a round over a million takes an hour."""
+LOOK_MS: Final = 200
+LOOKED_AT_ONCE: Final = 32
+"""... so many agents at a time, so that nobody waits for it: over a million takes two hours."""
 KEYS_CACHED_MAX: Final = 4_096
 REVOCATION: Final = "revocation"
 """The task that tells open sessions of a revoked key."""
@@ -107,6 +108,7 @@ class Registry:
         self._catalogue = Catalogue()
         self._round: Iterator[str] = iter(())
         self._round_ms = 0
+        self._looked_ms = 0
         desk.register(STREAM, Kind(lambda _stream: Registered(), fold_registered))
 
     def __len__(self) -> int:
@@ -314,6 +316,9 @@ class Registry:
     def refresh(self) -> None:
         """Look at some scores anew, for time alone changes them. To be called now and then."""
         now_ms = self._desk.clock()
+        if abs(now_ms - self._looked_ms) < LOOK_MS:
+            return
+        self._looked_ms = now_ms
         some = list(islice(self._round, LOOKED_AT_ONCE))
         if not some and abs(now_ms - self._round_ms) >= ROUND_MS:
             self._round, self._round_ms = iter(tuple(self._keys)), now_ms

@@ -6,13 +6,22 @@ from typing import Final
 
 from starlette.responses import Response
 
+from treaty.dialects.asp.choices import FORMATS
 from treaty.http.answers import HEADERS, json
 from treaty.http.asking import Ask, Routes
 
 
 async def describe(ask: Ask) -> Response:
     """The node's card, endpoints, versions, keys and operator."""
-    return json(await ask.node.describe())
+    described = await ask.node.describe()
+    base = ask.node.identity.base_url
+    return json(
+        {
+            **described,
+            "formats": list(FORMATS),
+            "webSocket": f"ws{base.removeprefix('http')}/v1/asp/sessions/{{sessionId}}/ws",
+        }
+    )
 
 
 async def health(_ask: Ask) -> Response:
