@@ -1,9 +1,9 @@
 """The catalogue: everybody who is listed, so kept that a question costs little, a million listed.
 
-Agents stand on shelves in the order of rank (score descending, uri), a thousand to a shelf. A
+Agents stand on shelves in the order of rank (score descending, uri), two thousand to a shelf. A
 question walks over the shelves from the best one and stops when its page is full, its near
 misses are found and its total is beyond counting; at worst it looks at every shelf once, at
-some whole numbers of a thousand bits each.
+some whole numbers of two thousand bits each.
 
 Laws:
 

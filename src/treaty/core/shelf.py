@@ -1,4 +1,4 @@
-"""A shelf: up to a thousand listed agents that are neighbours in rank, with one bit for each.
+"""A shelf: up to two thousand listed agents, neighbours in rank, with one bit for each.
 
 For everything an agent can be asked for, a shelf keeps a mask: a whole number with a bit for
 each place. Those who offer a capability are one mask, those at a level another, those up to a
@@ -13,7 +13,7 @@ Read next: ``catalogue``, which keeps shelves in the order of rank.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from operator import attrgetter
@@ -23,8 +23,8 @@ from typing import Any, Final, TypeAlias
 from treaty.core.matching import Candidate, Need, Price, Rank, rank_of
 from treaty.wire.canonical import Json, canonical, read_json
 
-SHELF_MAX: Final = 1_024
-SHELF_FILLED: Final = 768
+SHELF_MAX: Final = 2_048
+SHELF_FILLED: Final = 1_536
 """How many a shelf starts with, where many are put up at once."""
 _STEP: Final = 8
 """Every so many prices of a ladder the mask of all below is written down."""
@@ -164,8 +164,8 @@ class Shelf:
         self._levels: dict[int, int] = {}
         self._ladders: dict[str, list[_Ladder]] = {}
         """By unit, one for each currency."""
-        self._order: list[Placed] | None = None
-        """Best first; None until it is asked for after a change."""
+        self._order: list[Placed] = []
+        """Everybody, best first."""
         for one in placed:
             self.put(one, one.candidate)
 
@@ -192,7 +192,7 @@ class Shelf:
         alone = self.everybody == free
         self.first = one.rank if alone else min(self.first, one.rank)
         self.last = one.rank if alone else max(self.last, one.rank)
-        self._order = None
+        insort(self._order, one, key=_rank)
 
     def _ladder(self, price: Price) -> _Ladder:
         """The ladder of a price's unit and currency, made where there is none."""
@@ -217,7 +217,7 @@ class Shelf:
         for price in candidate.prices:
             self._descend(price, one.place)
         self._placed[one.place] = one.shelf = None
-        self._order = None
+        del self._order[bisect_left(self._order, one.rank, key=_rank)]
 
     def _descend(self, price: Price, place: int) -> None:
         """Take a price off its ladder, and a bare ladder down."""
@@ -230,9 +230,6 @@ class Shelf:
 
     def in_order(self) -> list[Placed]:
         """Everybody, best first."""
-        if self._order is None:
-            here = (one for one in self._placed if one is not None)
-            self._order = sorted(here, key=_rank)
         return self._order
 
     def among(self, mask: int) -> Iterable[Placed]:
@@ -268,12 +265,12 @@ class Shelf:
             found |= 1 << one.place
         return found
 
-    def within(self, most: Price) -> int:
+    def within(self, unit: str, currency: str | None, most: Decimal) -> int:
         """Who has a price of this unit, of at most this, and of no other currency."""
         found = 0
-        for ladder in self._ladders.get(most.unit, ()):
-            if most.currency is None or ladder.currency in (None, most.currency):
-                found |= ladder.up_to(most.amount)
+        for ladder in self._ladders.get(unit, ()):
+            if currency is None or ladder.currency is None or ladder.currency == currency:
+                found |= ladder.up_to(most)
         return found
 
 
@@ -290,7 +287,8 @@ def masks_of(need: Need) -> tuple[Mask, ...]:
     if score is not None:
         masks.append(lambda shelf: shelf.from_score(score))
     if price is not None:
-        masks.append(lambda shelf: shelf.within(price))
+        unit, currency, most = price.unit, price.currency, price.amount
+        masks.append(lambda shelf: shelf.within(unit, currency, most))
     return tuple(masks)
 
 
