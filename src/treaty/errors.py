@@ -47,6 +47,7 @@ _FETCHING: Final = (
     ("domain_forbidden", 403, False),
     ("redirect_refused", 403, False),
     ("answer_too_large", 502, False),
+    ("fetch_refused", 502, False),
     ("fetch_failed", 502, True),
     ("fetch_timeout", 504, True),
     # A capability's own no.

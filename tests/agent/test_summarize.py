@@ -127,7 +127,7 @@ async def test_a_page_that_fails_is_no_summary() -> None:
     }
     async with pages(answers) as served:
         expected = {
-            "/missing": "input_unsupported",
+            "/missing": "fetch_refused",
             "/broken": "fetch_failed",
             "/empty": "input_unsupported",
             "/image": "input_unsupported",

@@ -113,9 +113,8 @@ async def _source(call: Call, item: Item) -> _Source:
 def _fail(fetched: Fetched) -> NoReturn:
     """A page that is not there stays away; a server that fails may come back."""
     why = f"{shown(fetched.url)} answered {fetched.status}"
-    if 400 <= fetched.status < 500:
-        raise Refused(why, "input_unsupported")
-    raise UnavailableError(why, "fetch_failed")
+    is_final = 400 <= fetched.status < 500
+    raise UnavailableError(why, "fetch_refused" if is_final else "fetch_failed")
 
 
 def _chosen(sources: Sequence[_Source], intent: str) -> list[tuple[Sentence, ...]]:
