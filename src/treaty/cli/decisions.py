@@ -25,7 +25,9 @@ db_option = click.option(
     metavar="FILE",
     help="Where decisions are kept; in TREATY_HOME if not said.",
 )
-last_option = click.option("--last", is_flag=True, help="The newest decision.")
+last_option = click.option(
+    "--last", is_flag=True, help="The newest decision, as without a DECISION."
+)
 
 
 @click.group()
@@ -41,13 +43,14 @@ def decisions() -> None:
     show_default=True,
     help="How many, the newest first.",
 )
+@click.option("--last", is_flag=True, help="The newest alone.")
 @db_option
 @json_option
-def list_(limit: int, db: Path | None, as_json: bool) -> None:
+def list_(limit: int, last: bool, db: Path | None, as_json: bool) -> None:
     """List decisions, the newest first."""
     import asyncio
 
-    records, count = asyncio.run(_newest(db, limit))
+    records, count = asyncio.run(_newest(db, 1 if last else limit))
     if as_json:
         from treaty.cli.terminal import show_json
 
@@ -123,7 +126,7 @@ async def _named(
     """The decision that was meant."""
     from treaty.errors import Refused
 
-    if last == (decision is not None):
+    if last and decision is not None:
         raise click.UsageError("name a DECISION, or give --last")
     if kept is None:
         raise Refused("no decision is kept here yet", "not_found")
