@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,7 +24,9 @@ from tests.http.nodes import (
     World,
     introduced,
     served,
+    world,
 )
+from tests.simulation.clock import simulated
 from treaty.http.limits import Settings
 from treaty.http.sockets import GOING_AWAY, NOT_LET_IN, frame_bytes_max
 from treaty.identity.dpop import header_proof
@@ -334,3 +337,62 @@ async def test_a_format_nobody_speaks_is_refused_with_the_invitation(stated: str
         chain = Chain(await here.agent(ALPHA), await here.agent(BETA))
         answer = await here.post("/v1/asp/sessions", chain.invitation(format=stated))
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def mangled(chance: random.Random, message: bytes) -> str | bytes:
+    """A frame with something wrong about it, mostly."""
+    packed = bytearray(write_packed(json.loads(message)))
+    packed[chance.randrange(len(packed))] = chance.randrange(256)
+    text = bytearray(json.dumps({"type": "send", "envelope": json.loads(message)}).encode())
+    text[chance.randrange(len(text))] = chance.randrange(32, 127)
+    letters = "".join(chr(chance.randrange(32, 0x300)) for _ in range(chance.randrange(80)))
+    frames = (chance.randbytes(chance.randrange(200)), bytes(packed), text.decode(), letters)
+    return chance.choice(frames)
+
+
+async def test_whatever_a_client_sends_is_answered_and_nothing_breaks() -> None:
+    chance = random.Random(7)
+    async with served() as here:
+        chain, alpha, _beta = await introduced(here)
+        message = chain.observation(alpha)
+        async with joined(here, alpha, lastSequence=4) as socket:
+            await heard(socket, "auth_ok")
+            for _ in range(200):
+                await socket.send(mangled(chance, message))
+                told = json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
+                while told["type"] not in ("ack", "error"):
+                    told = json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
+                assert told["type"] == "ack" or told["code"] != "internal", told
+
+
+@simulated
+async def check_let_go() -> None:
+    """A reader that takes two frames and then none; the time is that of the loop."""
+    async with world() as here:
+        _chain, alpha, _beta = await introduced(here)
+        hears = asyncio.Queue[dict[str, Any]]()
+        for event in (
+            {"type": "websocket.connect"},
+            {"type": "websocket.receive", "text": auth(here, alpha)},
+        ):
+            hears.put_nowait(event)
+        told: list[dict[str, Any]] = []
+
+        async def send(event: dict[str, Any]) -> None:
+            if len(told) == 3:
+                await asyncio.Future()
+            told.append(event)
+
+        path = f"/v1/asp/sessions/{SESSION}/ws"
+        scope = {"type": "websocket", "raw_path": path.encode(), "client": None, "headers": []}
+        began = asyncio.get_running_loop().time()
+        await here.app(scope, hears.get, send)
+        assert [one["type"] for one in told] == ["websocket.accept", *["websocket.send"] * 2]
+        # Once for the frame it did not take, once more for the word that it is let go.
+        waited_s = asyncio.get_running_loop().time() - began
+        assert waited_s == pytest.approx(2 * Settings().stall_ms / 1000, abs=1)
+        assert (here.app.gate.streams, here.app.gate.in_flight) == (0, 0)
+
+
+def test_who_does_not_read_is_let_go() -> None:
+    check_let_go()

@@ -6,7 +6,7 @@ and everything below them. Start at ``agent`` (identity, discovery, invitations)
 """
 
 from treaty.agent.agent import Agent, Profile
-from treaty.agent.buyer import Purchase, buy
+from treaty.agent.buyer import Mandate, Purchase, buy
 from treaty.agent.deal import Deal
 from treaty.agent.found import Found
 from treaty.agent.learn import learn, statistics
@@ -24,6 +24,7 @@ __all__ = [
     "Counter",
     "Deal",
     "Found",
+    "Mandate",
     "OvertakenError",
     "Profile",
     "Provider",
