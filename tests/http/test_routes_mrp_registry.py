@@ -196,6 +196,23 @@ def test_a_provider_is_listed_when_its_origin_shows_the_text_and_not_before() ->
     asyncio.run(scene())
 
 
+def test_a_bridges_address_with_a_space_is_published_too() -> None:
+    async def scene() -> None:
+        async with site() as served, provider(allow_loopback=True) as here:
+            served.pages["/mrp/manifest/a%20b"] = json.dumps(
+                {**MANIFEST, "metadata": {"x": 1}, "endpoints": {"discover": "/d", "execute": "/e"}}
+            ).encode()
+            url = f"{served.url}/mrp/manifest/a b"
+            challenge = (await post(here, "submit", {"manifest_url": url})).json()
+            path, expected = challenge["challenge"]["path"], challenge["challenge"]["expected"]
+            served.pages[path] = expected.encode()
+            done = await post(here, "verify", {"token": challenge["token"]})
+
+            assert done.json()["entry"]["manifest_url"] == url.replace(" ", "%20")
+
+    asyncio.run(scene())
+
+
 def test_a_new_token_ends_the_old_one() -> None:
     async def scene() -> None:
         async with site() as served, provider(allow_loopback=True) as here:
