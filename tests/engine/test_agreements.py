@@ -63,15 +63,16 @@ async def test_terms_without_inputs_are_found_by_name_alone() -> None:
 
 
 @staged
-async def test_one_principal_cannot_take_all_places() -> None:
+async def test_one_address_cannot_take_all_places_under_many_names() -> None:
     here = await stage(shout)
     for number in range(OPEN_EACH_MAX):
         await agreed(here, f"text {number}")
     with pytest.raises(Refused) as refused:
-        await agreed(here, "one more")
+        await agreed(here, "one more", "from:here/agent:y")
 
     assert refused.value.code == "capacity_unavailable"
-    assert await agreed(here, "another's", "from:here/agent:y")
+    assert await agreed(here, "another's", "from:there/agent:x")
+    assert await agreed(here, "a known one's", "key:of-somebody")
 
 
 @staged

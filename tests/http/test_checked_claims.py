@@ -86,27 +86,31 @@ async def test_a_claim_that_the_page_denies_is_made_again_until_it_holds(tmp_pat
         body = json.dumps({"up": [float(next(told))]})
         await write(page(body, content_type="application/json"))
 
-    async with pages(answer) as served:
-        async with bound(tmp_path, metric(served), "--allow-loopback") as deal:
-            await deal.until(lambda _now: len(facts(deal)) == 2)
+    async with (
+        pages(answer) as served,
+        bound(tmp_path, metric(served), "--allow-loopback") as deal,
+    ):
+        await deal.until(lambda _now: len(facts(deal)) == 2)
 
-            assert [(one["status"], one["value"]) for one in facts(deal)] == [(200, 0.5), (200, 1)]
-            duty = deal.conversation.commitments["cmt"].duty("provider")
-            assert duty is not None
-            assert (duty.state, duty.claims, duty.passed) == ("CLAIMED", 2, True)
-            assert [one.target for one in served.asked] == ["/metrics", "/metrics"]
-            await deal.close(rating=5)
-            await deal.until(lambda now: now.ended)
-            assert deal.conversation.commitments["cmt"].state == "FULFILLED"
+        assert [(one["status"], one["value"]) for one in facts(deal)] == [(200, 0.5), (200, 1)]
+        duty = deal.conversation.commitments["cmt"].duty("provider")
+        assert duty is not None
+        assert (duty.state, duty.claims, duty.passed) == ("CLAIMED", 2, True)
+        assert [one.target for one in served.asked] == ["/metrics", "/metrics"]
+        await deal.close(rating=5)
+        await deal.until(lambda now: now.ended)
+        assert deal.conversation.commitments["cmt"].state == "FULFILLED"
 
 
 async def test_a_node_sends_nobody_to_its_own_machine_unless_told(tmp_path: Path) -> None:
-    async with pages({"/metrics": page('{"up": [1]}')}) as served:
-        async with bound(tmp_path, metric(served)) as deal:
-            await deal.until(lambda _now: len(facts(deal)) == 3)
+    async with (
+        pages({"/metrics": page('{"up": [1]}')}) as served,
+        bound(tmp_path, metric(served)) as deal,
+    ):
+        await deal.until(lambda _now: len(facts(deal)) == 3)
 
-            assert {one["failure"] for one in facts(deal)} == {"address_forbidden"}
-            duty = deal.conversation.commitments["cmt"].duty("provider")
-            assert duty is not None
-            assert duty.blind
-            assert served.connections == 0
+        assert {one["failure"] for one in facts(deal)} == {"address_forbidden"}
+        duty = deal.conversation.commitments["cmt"].duty("provider")
+        assert duty is not None
+        assert duty.blind
+        assert served.connections == 0

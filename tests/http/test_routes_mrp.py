@@ -34,6 +34,7 @@ from treaty.dialects.mrp import codec, signing
 from treaty.dialects.mrp.authority import Mode
 from treaty.dialects.mrp.choices import Profile
 from treaty.dialects.mrp.validation import validate
+from treaty.engine.services import OPEN_EACH_MAX
 from treaty.http.limits import Settings
 from treaty.store.memory import MemoryStore
 from treaty.wire.instants import format_instant
@@ -1035,17 +1036,23 @@ async def test_a_rate_is_told_and_kept() -> None:
 
 
 @simulated
-async def test_open_jobs_are_bounded_for_one_sender() -> None:
+async def test_open_jobs_are_bounded_for_one_address() -> None:
     gate = Gate()
     async with provider(gate.capability()) as here:
         work = {**WAIT, "job": {"async": True}}
-        answers = [await here.say("execute", work) for _ in range(65)]
-        other = await here.say("execute", work, sender={"id": "agent:other"})
+        answers = [await here.say("execute", work) for _ in range(OPEN_EACH_MAX + 1)]
+        renamed = await here.say("execute", work, sender={"id": "agent:other"})
+        elsewhere = httpx.ASGITransport(here.app, client=("192.0.2.7", 5))
+        async with httpx.AsyncClient(transport=elsewhere, base_url="http://x") as there:
+            asked = here.envelope("EXECUTE", work)
+            headers = {"content-type": "application/mrp+json"}
+            other = await there.post("/mrp/execute", json=asked, headers=headers)
 
-        assert [one["msg_type"] for one in answers[:64]] == ["JOB_ACCEPTED"] * 64
-        assert error_of(answers[64])[1] == "capacity_unavailable"
-        assert answers[64]["payload"]["retryable"] is True
-        assert other["msg_type"] == "JOB_ACCEPTED"
+        assert {one["msg_type"] for one in answers[:-1]} == {"JOB_ACCEPTED"}
+        assert error_of(answers[-1])[1] == "capacity_unavailable"
+        assert answers[-1]["payload"]["retryable"] is True
+        assert error_of(renamed)[1] == "capacity_unavailable", "a name opens no other share"
+        assert other.json()["msg_type"] == "JOB_ACCEPTED"
 
 
 @simulated

@@ -16,6 +16,7 @@ from typing import Final
 from treaty.engine.desk import Desk, Kind
 from treaty.engine.places import Places
 from treaty.engine.ports import Entry, Task
+from treaty.engine.service_dialect import holder_of
 from treaty.engine.transaction import Transaction
 from treaty.errors import Refused
 from treaty.wire import fields
@@ -30,8 +31,8 @@ USED: Final = "used"
 
 OPEN_MAX: Final = 10_000
 """Agreements that are open at a provider."""
-OPEN_EACH_MAX: Final = 256
-"""The same of one principal."""
+OPEN_EACH_MAX: Final = 1_024
+"""The same of one holder: a principal, or an address of those who prove nothing."""
 LIFE_MS_MAX: Final = 86_400_000
 """An agreement that nobody uses ends within a day."""
 
@@ -114,7 +115,7 @@ class Agreements:
 
     def check_place(self, principal: str, at_ms: int) -> None:
         """Raise ``Refused`` (``capacity_unavailable``) where no more may be open."""
-        wait_ms = self._places.wait_ms(principal, at_ms)
+        wait_ms = self._places.wait_ms(holder_of(principal), at_ms)
         if wait_ms:
             detail = "too many agreements are open"
             raise Refused(detail, "capacity_unavailable", data={"retryAfterMs": wait_ms})
@@ -161,7 +162,7 @@ class Agreements:
         await self._desk.transact((task.id,), decide)
 
     def _enter(self, stream: str, binding: str, principal: str, at_ms: int) -> None:
-        self._places.take(stream, principal, at_ms)
+        self._places.take(stream, holder_of(principal), at_ms)
         if binding:
             self._binding_of[stream] = binding
             self._open.setdefault(binding, {})[_id_of(stream)] = None

@@ -20,6 +20,7 @@ from typing import Final
 
 from treaty.engine.desk import Desk, Kind
 from treaty.engine.ports import Entry, Nonce, Task, Unit
+from treaty.engine.service_dialect import holder_of
 from treaty.engine.transaction import Transaction
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
@@ -110,8 +111,9 @@ class Jobs:
         return list(self._open)
 
     def open_of(self, principal: str) -> tuple[int, int]:
-        """How many jobs have not ended: in all, and of one principal."""
-        return len(self._open), sum(one == principal for one in self._open.values())
+        """How many jobs have not ended: in all, and of a principal's holder."""
+        holder = holder_of(principal)
+        return len(self._open), sum(holder_of(one) == holder for one in self._open.values())
 
     async def find(self, name: str) -> Job:
         """The job with this key or name; an empty ``Job`` where there is none."""

@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from treaty.engine.capability import Capability, Result
 from treaty.engine.fetching import Fetcher
 from treaty.errors import Reason, TreatyError
 from treaty.wire.canonical import Json
 
+ANONYMOUS: Final = "from:"
+"""What the principal of somebody who proves nothing begins with; address and name follow."""
 Record = Mapping[str, Json]
 
 
@@ -50,6 +52,14 @@ class Asked:
     at_ms: int
     entropy: bytes
     """32 bytes for the ids of the answer."""
+
+
+def holder_of(principal: str) -> str:
+    """Whose share of what is bounded somebody takes: of who proves nothing, their address's.
+
+    A name that anybody may give themselves does not open another share.
+    """
+    return principal.partition("/")[0] if principal.startswith(ANONYMOUS) else principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

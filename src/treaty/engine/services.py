@@ -44,8 +44,8 @@ from treaty.wire.ids import uuid7
 
 OPEN_MAX: Final = 256
 """Jobs that have not ended."""
-OPEN_EACH_MAX: Final = 64
-"""The same of one principal."""
+OPEN_EACH_MAX: Final = 128
+"""The same of one holder: a principal, or an address of those who prove nothing."""
 WAITED_MS: Final = 57_000
 """How long work may take whose asker waits: their client gives up after a minute."""
 UNWAITED_MS: Final = 900_000

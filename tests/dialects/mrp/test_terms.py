@@ -69,6 +69,16 @@ def test_a_price_lies_between_floor_and_cost_and_an_agreed_one_within_the_cap(
         assert not is_agreed or price <= cap
 
 
+def test_what_was_countered_for_another_route_counts_for_nothing() -> None:
+    asked = Negotiate(route_id="x", constraints=Constraints(max_cost=Decimal("0.008")))
+    route = make_route(PROVIDER, shout)
+    cheap = {"routeId": "route-cheap", "price": "0.0001"}
+    own = {"routeId": route.id, "price": "0.0001"}
+
+    assert agree(asked, route, cheap).status == "countered"
+    assert agree(asked, route, own).record["price"] == "0.006", "the floor holds even so"
+
+
 def test_without_a_floor_the_cost_is_the_price() -> None:
     assert price_for(SUMMARIZE, Decimal("0.0179"), None) == (None, False)
 

@@ -59,7 +59,9 @@ def agree(asked: Negotiate, route: Route, before: Mapping[str, Json] | None) -> 
     ability = route.ability
     check_inputs(ability, asked.inputs)
     cap = spendable(asked)
-    price, is_final = price_for(ability, cap, before)
+    # What was countered for another route is nothing here.
+    is_same = before is not None and before["routeId"] == route.id
+    price, is_final = price_for(ability, cap, before if is_same else None)
     found = _against(asked, route, cap if price is None else None)
     if found or price is None:
         raise _refused(found)
@@ -90,7 +92,7 @@ def price_for(
     if before is None:
         middle = (ability.cost + cap) / TWO
         return middle.quantize(COUNTER_STEP, ROUND_UP), False
-    countered = Decimal(str(before["price"]))
+    countered = max(ability.floor, Decimal(str(before["price"])))
     return min(cap, countered), True
 
 
