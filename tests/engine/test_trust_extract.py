@@ -10,7 +10,7 @@ import pytest
 from tests.agent.local import ALPHA, BETA, NODE, OPERATOR, Town, signer_of
 from tests.engine.speaker import Speaker, people
 from tests.engine.test_trust import kept
-from tests.simulation.clock import later, simulated
+from tests.simulation.clock import jump, later, simulated
 from treaty.core.deal import Report, Verdict, read_roots
 from treaty.engine.trust_extract import CLAIMS, check_extract, read_extract, recomputed
 from treaty.engine.trust_extract import believed as believed_of
@@ -67,7 +67,7 @@ async def test_every_score_a_node_states_follows_from_its_log_to_the_last_digit(
     async with Town() as town:
         await history_of(town)
         for days in (0, 40, 500):
-            await later(days * 86_400_000)
+            jump(days * 86_400_000)
             page = await take(town)
             for agent in AGENTS:
                 report = check(page, view_of(town, agent), agent, roots_of(town))
@@ -99,7 +99,7 @@ async def test_an_older_score_is_computed_from_the_log_as_it_was() -> None:
     async with Town() as town:
         await history_of(town)
         old = view_of(town)
-        await later(86_400_000)
+        jump(86_400_000)
         await kept(town, Speaker(town, "alpha", ALPHA), Speaker(town, "beta", BETA), rating=1)
         report = check(await take(town), old)
         assert old["size"] < (await take(town))["head"]["size"]

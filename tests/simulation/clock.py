@@ -97,6 +97,13 @@ async def later(span_ms: float) -> None:
     await done
 
 
+def jump(span_ms: float) -> None:
+    """Let so much simulated time pass at once, without what would have happened meanwhile."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    loop.pass_s(span_ms / 1000)
+
+
 def _arrive(done: asyncio.Future[None]) -> None:
     if not done.done():
         done.set_result(None)
