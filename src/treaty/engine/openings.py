@@ -73,11 +73,11 @@ class Openings:
         self, transaction: Transaction, session: str, inviter: str, invitee: str, at_ms: int
     ) -> None:
         """Write down one opening. Raises ``Refused`` (``session_quota_exceeded``)."""
-        day = invited_stream(inviter, at_ms)
-        most = sessions_a_day(self._standing(inviter).level)
+        day, level = invited_stream(inviter, at_ms), self._standing(inviter).level
+        most = sessions_a_day(level)
         if transaction.position(day) >= most:
             raise Refused(
-                f"trust level {self._standing(inviter).level} sends {most} invitations a day",
+                f"trust level {level} sends {most} invitations a day",
                 "session_quota_exceeded",
                 data={"limit": most, "retryAfterMs": DAY_MS - at_ms % DAY_MS},
             )
