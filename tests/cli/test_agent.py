@@ -90,6 +90,16 @@ def test_an_agent_is_registered_later_and_its_card_grows_by_versions(town: Town)
     assert second["capabilities"] == ["tea"]
 
 
+def test_an_agent_says_that_it_judges_disputes_and_goes_on_saying_so(town: Town) -> None:
+    uri = "agent://agents.example/judge"
+    town.run("agent", "new", uri, "--name", "Judge")
+    first = town.read("agent", "register", uri, "--arbitrates")["card"]
+    second = town.read("agent", "register", uri, "--capability", "law")["card"]
+
+    assert [one["version"] for one in (first, second)] == [2, 3]
+    assert [one["arbitrates"] for one in (first, second)] == [True, True]
+
+
 def test_what_the_command_does_not_know_stays_on_the_card(town: Town, monkeypatch) -> None:
     monkeypatch.setenv("TREATY_HOME", str(town.home))
     uri = "agent://agents.example/three"

@@ -8,6 +8,7 @@ and everything below them. Start at ``agent`` (identity, discovery, invitations)
 from treaty.agent.agent import Agent, Profile
 from treaty.agent.buyer import Mandate, Purchase, buy
 from treaty.agent.deal import Deal
+from treaty.agent.disputing import file_dispute, reveal, show_evidence
 from treaty.agent.found import Found
 from treaty.agent.learn import learn, statistics
 from treaty.agent.line import OvertakenError
@@ -35,7 +36,10 @@ __all__ = [
     "TermsShape",
     "Tier",
     "buy",
+    "file_dispute",
     "learn",
+    "reveal",
     "serve",
+    "show_evidence",
     "statistics",
 ]

@@ -134,6 +134,11 @@ class Line:
             self._keep(self.id, item)
             self._tell()
 
+    @property
+    def client(self) -> NodeClient:
+        """The session's host, as this agent reaches it."""
+        return self._client
+
     async def sync(self, patience_s: float = AWAY_S) -> None:
         """Fetch and verify everything the host has logged so far."""
 

@@ -41,9 +41,10 @@ class Said:
     name: str | None
     organization: str | None
     capabilities: tuple[str, ...]
+    arbitrates: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.name or self.organization or self.capabilities)
+        return bool(self.name or self.organization or self.capabilities or self.arbitrates)
 
 
 def card_options(function: F) -> F:
@@ -57,7 +58,10 @@ def card_options(function: F) -> F:
         metavar="NAME",
         help="What it offers, such as gpu.provision; may be repeated.",
     )
-    return name(organization(capability(function)))
+    arbitrates = click.option(
+        "--arbitrates", is_flag=True, help="It may be drawn to judge disputes between others."
+    )
+    return name(organization(capability(arbitrates(function))))
 
 
 @click.group()
@@ -81,6 +85,7 @@ def new(
     name: str | None,
     organization: str | None,
     capabilities: tuple[str, ...],
+    arbitrates: bool,
     locked: bool,
     node: str | None,
     as_json: bool,
@@ -101,7 +106,7 @@ def new(
         prompt = f"Passphrase for {agent}"
         secret = click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
     signer = app.signer_at(path, create=True, secret=secret)
-    said = Said(name, organization, capabilities)
+    said = Said(name, organization, capabilities, arbitrates)
     card = _register(agent, signer, said, node) if said or is_explicit("node") else None
     _show(agent, signer.key, path, card, None, as_json)
 
@@ -116,6 +121,7 @@ def register(
     name: str | None,
     organization: str | None,
     capabilities: tuple[str, ...],
+    arbitrates: bool,
     node: str | None,
     as_json: bool,
 ) -> None:
@@ -127,7 +133,7 @@ def register(
     from treaty.cli.nodes import signer_of
 
     signer = signer_of(agent)
-    card = _register(agent, signer, Said(name, organization, capabilities), node)
+    card = _register(agent, signer, Said(name, organization, capabilities, arbitrates), node)
     _show(agent, signer.key, app.agent_key_path(agent), card, None, as_json)
 
 
@@ -186,7 +192,10 @@ def _card(
         endpoints={"asp": f"{url}/v1/asp"},
         version=version,
         next_key_hash=committed if isinstance(committed, str) else None,
-        extra={name: value for name, value in before.items() if name not in MADE},
+        extra={
+            **{name: value for name, value in before.items() if name not in MADE},
+            **({"arbitrates": True} if said.arbitrates else {}),
+        },
     )
 
 

@@ -204,6 +204,9 @@ def _show(document: Mapping[str, Json]) -> None:
         heading(f"commitment {commitment['commitmentId']}: {commitment['state']}")
         duties = _objects(commitment["obligations"])
         show_table(_DUTY, [[str(duty[name]) for name in _DUTY] for duty in duties], indent=2)
+    if filed := _objects(document["disputes"]):
+        heading("disputes")
+        show_table(_DISPUTE, [[str(one[name]) for name in _DISPUTE] for one in filed], indent=2)
     if lines := _objects(document["escrow"]):
         heading("escrow")
         show_table(("at", "movement", "amount", "from", "to"), map(_escrow_row, lines), indent=2)
@@ -214,6 +217,7 @@ def _show(document: Mapping[str, Json]) -> None:
     _show_messages(document)
 
 
+_DISPUTE: Final = ("disputeId", "commitmentId", "filedBy", "reason", "phase")
 _DUTY: Final = ("role", "party", "action", "deadline", "method", "state")
 
 
