@@ -48,7 +48,7 @@ def test_what_it_states() -> None:
 async def test_a_page_becomes_markdown_with_citations_of_its_bytes() -> None:
     async with pages({"/pricing": page(PRICING)}) as served:
         url = f"{served.url}/pricing"
-        result = await ask(("url", url))
+        result = await ask(("url", url), intent="summarize pricing and seats")
 
     (output,) = result.outputs
     assert output.type == "markdown"

@@ -1,7 +1,8 @@
 """Choosing the sentences of a text that answer an intent: the same ones every time.
 
-Extractive and pure: nothing is written that does not stand in the text. A sentence weighs what
-it shares with the intent, rare words more than common ones; then what it shares with the whole
+Extractive and pure: nothing is written that does not stand in the text. Where some sentences answer
+the intent, those that answer nothing of it are left out. A sentence weighs what it shares with the
+intent, rare words more than common ones; then what it shares with the whole
 text; what stands under a heading that answers the intent weighs more, and so does what comes
 early. Sentences that say the same again are passed over. They are given in their own order.
 """
@@ -19,7 +20,6 @@ from typing import Final
 from treaty.agent.pages import Block
 
 SENTENCES_MAX: Final = 12
-SENTENCES_LEAST: Final = 5
 CHARS_MAX: Final = 1_600
 CANDIDATES_MAX: Final = 5_000
 SENTENCE_CHARS_MAX: Final = 500
@@ -29,14 +29,15 @@ _HEADING_WEIGHT: Final = 1.5
 _TEXT_WEIGHT: Final = 1.0
 _LEAD_WEIGHT: Final = 0.5
 _SAME: Final = 0.8
-_HALF: Final = 0.5
 _WORDS_LEAST: Final = 6
 """Shorter sentences share no more for being short."""
 _ROOM_LEAST: Final = 20
 """With less room left nothing more is looked for."""
 _ABOUT_MONEY: Final = frozenset(("pric", "cost", "fee", "charg", "plan", "tariff", "bill"))
 _MONEY: Final = re.compile(
-    r"[$€£¥]\s?[0-9]|[0-9]\s?(?:[$€£¥]|(?:usd|eur|gbp|usdc)\b)", re.IGNORECASE
+    r"[$€£¥]\s?[0-9]|[0-9]\s?(?:[$€£¥]|(?:usd|eur|gbp|usdc|dollars?|euros?|pounds?|cents?)\b)"
+    r"|\b(?:free of charge|for free)\b",
+    re.IGNORECASE,
 )
 
 _WORD: Final = re.compile(r"\w+(?:['’]\w+)?")
@@ -87,21 +88,23 @@ def choose(
 ) -> tuple[Sentence, ...]:
     """The sentences that answer the intent, in the order of the text.
 
-    A text that fits within the limits comes back whole, whatever the intent.
+    Where nothing answers it, a text that fits within the limits comes back whole, and of a longer
+    one what it is about.
     """
     every = sentences(blocks)
-    if len(every) <= sentences_max and sum(len(one.text) for one in every) <= chars_max:
-        return tuple(_different(every, range(len(every))))
-    asked = stems(intent) - _ASKED
     words = [stems(one.text) for one in every]
-    answers = _answers(every, words, asked)
+    answers = _answers(every, words, stems(intent) - _ASKED)
     weights = _weights(words, answers)
     order = sorted(range(len(every)), key=lambda index: (-weights[index], index))
-    # Where the text answers, little else is said; where it does not, what it is about is.
-    best = max(answers)
-    answering = sum(1 for one in answers if one > _HALF * best)
-    most = min(sentences_max, max(answering, SENTENCES_LEAST)) if best else sentences_max
-    return tuple(_fitting(every, order, most, chars_max))
+    if any(answers):
+        # A list goes on with what the words before it began.
+        lists = {one.heading for one, share in zip(every, answers, strict=True) if share}
+        order = [
+            index
+            for index in order
+            if answers[index] or (every[index].is_item and every[index].heading in lists)
+        ]
+    return tuple(_fitting(every, order, sentences_max, chars_max))
 
 
 def sentences(blocks: Sequence[Block]) -> list[Sentence]:
@@ -163,9 +166,14 @@ def _answers(
     found = []
     for one, own in zip(every, words, strict=True):
         rarity = sum(1 + log(len(every) / spread[word]) for word in own & asked)
-        money = 1 if wants_money and _MONEY.search(one.text) else 0
+        money = 1 if wants_money and _is_about_money(one.text, own) else 0
         found.append(_INTENT_WEIGHT * (rarity + money) + _HEADING_WEIGHT * under[one.heading])
     return found
+
+
+def _is_about_money(text: str, words: frozenset[str]) -> bool:
+    """True for a figure with a currency, or a word such as plan or fee."""
+    return bool(words & _ABOUT_MONEY) or _MONEY.search(text) is not None
 
 
 def _weights(words: Sequence[frozenset[str]], answers: Sequence[float]) -> list[float]:
@@ -192,14 +200,6 @@ def _fitting(
         if len(chosen) == sentences_max or chars_max - chars < _ROOM_LEAST:
             break
     return [every[index] for index in sorted(chosen)]
-
-
-def _different(every: Sequence[Sentence], order: Iterable[int]) -> list[Sentence]:
-    chosen: list[int] = []
-    for index in order:
-        if not _is_said(every, chosen, index):
-            chosen.append(index)
-    return [every[index] for index in chosen]
 
 
 def _is_said(every: Sequence[Sentence], chosen: Sequence[int], index: int) -> bool:
