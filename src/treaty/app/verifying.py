@@ -46,6 +46,7 @@ from treaty.engine.quote_dialect import QuoteDialect
 from treaty.identity.keys import PublicKey
 from treaty.wire.canonical import Json
 
+CORES_LEAST: Final = 3
 LOADED_FROM: Final = 4
 """Requests under way from which on the second process is asked."""
 WAITING_MAX: Final = 256
@@ -258,9 +259,9 @@ class _Line(asyncio.Protocol):
 
 
 def open_verifying(dialect: QuoteDialect | None, complain: Complain) -> Verifying | None:
-    """The node's end, where it helps: on one core a process only adds the way there and back."""
+    """The node's end where it helps; two cores are busy with node, disk and clients."""
     assert dialect is None or isinstance(dialect, ACTP)
-    return Verifying(dialect, complain) if (os.cpu_count() or 1) > 1 else None
+    return Verifying(dialect, complain) if (os.cpu_count() or 1) >= CORES_LEAST else None
 
 
 def _started(ours: socket.socket, theirs: socket.socket) -> subprocess.Popen[bytes]:
