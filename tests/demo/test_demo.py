@@ -74,13 +74,23 @@ def test_the_provisioned_processes_were_real_and_are_gone(played):
 
 def test_the_deal_file_verifies_and_a_changed_byte_does_not(played):
     document, out = played
-    (path,) = out.glob("*asp*.json")
-    deal, roots = json.loads(path.read_text()), json.loads((out / "roots.json").read_text())
+    (path,) = out.glob("deal-asp*.json")
+    (anchors,) = out.glob("roots-asp*.json")
+    deal, roots = json.loads(path.read_text()), json.loads(anchors.read_text())
 
-    assert str(path) == document["deal"]
+    assert [str(path), str(anchors)] == [document["deal"], document["roots"]]
     assert app.verify(deal, roots).ok
     deal["raw"][7] = deal["raw"][7].replace('"pricePerHour":4', '"pricePerHour":3')
     assert not app.verify(deal, roots).ok
+
+
+def test_each_deal_keeps_the_roots_of_its_own_node(played):
+    """A second run in the same folder has a node with another key."""
+    document, out = played
+    deal, roots = Path(document["deal"]), Path(document["roots"])
+
+    assert roots.name.removeprefix("roots-") == deal.name.removeprefix("deal-")
+    assert roots.read_text() == (out / "roots.json").read_text()
 
 
 def test_other_parameters_make_another_deal(tmp_path):

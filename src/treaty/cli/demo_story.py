@@ -97,8 +97,10 @@ class Story:
         """Verify the deal file offline; ``parts`` tells programs of the demo's other parts."""
         assert self._deal is not None
         deal = json.loads(self._deal.read_bytes())
-        roots = json.loads((self._out / "roots.json").read_bytes())
-        report = app.verify(deal, roots)
+        raw = (self._out / "roots.json").read_bytes()
+        # Each run's node has a key of its own, so each deal keeps the roots it is checked by.
+        self._roots.write_bytes(raw)
+        report = app.verify(deal, json.loads(raw))
         if self._as_json:
             click.echo(json.dumps(self._document(report, parts or {}), indent=1))
         else:
@@ -106,10 +108,15 @@ class Story:
         if not report.ok:
             raise SystemExit(1)
 
+    @property
+    def _roots(self) -> Path:
+        assert self._deal is not None
+        return self._out / self._deal.name.replace("deal-", "roots-", 1)
+
     def _document(self, report: Report, parts: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
         return {
             "deal": str(self._deal),
-            "roots": str(self._out / "roots.json"),
+            "roots": str(self._roots),
             "events": list(self._events),
             "verification": report.to_json(),
             **{name: dict(part) for name, part in parts.items()},
@@ -125,7 +132,7 @@ class Story:
             self.console.print(line)
         self._screen.say(
             f"\nThe deal is in {self._deal}. Check it yourself, or change a byte first:\n"
-            f"  {command()} verify {self._deal} --roots {self._out / 'roots.json'}"
+            f"  {command()} verify {self._deal} --roots {self._roots}"
         )
 
 

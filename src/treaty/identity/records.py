@@ -101,10 +101,10 @@ def _parts(
 ) -> tuple[dict[str, Json], str, str, str | None]:
     """The signed members with ``integrity``, and its hash, signature and key id."""
     if not isinstance(record, dict):
-        raise WireError(f"a {kind} is an object")
+        raise WireError(f"the {kind} is an object")
     integrity = record.get(INTEGRITY)
     if not isinstance(integrity, dict):
-        raise WireError(f"a {kind} has an object `integrity`")
+        raise WireError(f"the {kind} has an object `integrity`")
     tag, signature = integrity.get("hash"), integrity.get("signature")
     stated = integrity.get("keyId")
     if not (isinstance(tag, str) and isinstance(signature, str)):
