@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from treaty.cli.options import FILE, json_option
-from treaty.cli.route import address, amount, domain, item, option_name, with_options
+from treaty.cli.route import (
+    address,
+    amount,
+    domain,
+    input_options,
+    item,
+    option_name,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from treaty.app.routing import RoutingPlan
@@ -47,24 +55,6 @@ def place_options(function: F) -> F:
             help="Bearer token.",
         ),
         json_option,
-    )
-
-
-def input_options(function: F) -> F:
-    """What it is about: ``--input``, ``--url``."""
-    return with_options(
-        function,
-        click.option(
-            "--input",
-            "inputs",
-            type=item,
-            multiple=True,
-            metavar="KIND=VALUE",
-            help="url=…, text=… or json=…; may be repeated.",
-        ),
-        click.option(
-            "--url", "urls", type=address, multiple=True, metavar="URL", help="As --input url=URL."
-        ),
     )
 
 

@@ -122,8 +122,8 @@ def source_options(function: F) -> F:
     )
 
 
-def wish_options(function: F) -> F:
-    """What is wanted, and within what."""
+def input_options(function: F) -> F:
+    """What it is about: ``--input``, ``--url``."""
     return with_options(
         function,
         click.option(
@@ -142,6 +142,13 @@ def wish_options(function: F) -> F:
             metavar="URL",
             help="The same as --input url=URL.",
         ),
+    )
+
+
+def wish_options(function: F) -> F:
+    """What is wanted, and within what."""
+    limited = with_options(
+        function,
         click.option("--max-cost", type=amount, metavar="USD", help="The most it may cost."),
         click.option(
             "--max-latency-ms",
@@ -162,6 +169,7 @@ def wish_options(function: F) -> F:
             help="How long data may be kept; 0 is not at all.",
         ),
     )
+    return input_options(limited)
 
 
 def promise_options(function: F) -> F:
