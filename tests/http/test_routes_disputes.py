@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.http.nodes import (
@@ -98,6 +99,21 @@ async def test_a_dispute_from_its_filing_to_its_ruling() -> None:
             seen = await here.read(agent, path)
             assert (seen.status_code, seen.json()["phase"]) == (200, "RULED")
         assert (await here.view(alpha))["commitments"][0]["state"] == "RESOLVED"
+
+
+@simulated
+async def test_another_record_with_the_hash_of_one_that_was_taken_is_no_repeat() -> None:
+    async with world() as here:
+        await claimed(here)
+        path = f"{DISPUTES}/dsp%2F1"
+        taken = [(DISPUTES, filing(here)), (f"{path}/evidence", rest(here, ALPHA))]
+        for place, record in taken:
+            assert (await here.post(place, record)).status_code == 201
+        for place, record in taken:
+            changed = canonical({**json.loads(record), "reason": "something else"})
+            answer = await here.post(place, changed)
+            assert (answer.status_code, answer.json()["code"]) == (401, "hash_mismatch")
+            assert (await here.post(place, record)).status_code == 200
 
 
 @simulated

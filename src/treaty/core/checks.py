@@ -120,6 +120,8 @@ def _check_comparison(check: Check, op: str | None, *, needs_value: bool) -> Non
         if needs_value:
             raise Refused("a metric needs pointer, op and expect", "commitment_invalid")
         return
+    if check.expect is None:
+        raise Refused("a pointer needs a value to expect there, not null", "commitment_invalid")
     ordering = check.op not in ("eq", "ne")
     if not _is_scalar(check.expect) or (ordering and _number(check.expect) is None):
         raise Refused(
@@ -174,11 +176,17 @@ def look_up(document: Json, pointer: str) -> Json:
 
 
 def holds(check: Check, reading: Reading) -> bool:
-    """Tell whether an answer is what was agreed: a 2xx status and, if asked for, the value."""
+    """Tell whether an answer is what was agreed: a 2xx status and, if asked for, the value.
+
+    Where no value was found nothing holds, ``ne`` neither: an answer that cannot be read, or that
+    another key has signed, says nothing.
+    """
     if reading.status is None or not 200 <= reading.status < 300:
         return False
     if check.pointer is None:
         return True
+    if reading.value is None:
+        return False
     found, expected = _number(reading.value), _number(check.expect)
     if found is not None and expected is not None:
         return _compare(check.op, found, expected)

@@ -212,26 +212,22 @@ def confirm(commitment: Commitment, by: str, at_ms: int, part: str | None = None
 
 
 def claimable(
-    commitment: Commitment, party: str, part: str | None = None
+    commitment: Commitment, party: str, at_ms: int, part: str | None = None
 ) -> tuple[Obligation, ...]:
-    """What ``party`` still owes and could claim: all of it, or one milestone."""
+    """What ``party`` still owes and could claim at ``at_ms``: all of it, or one milestone."""
     return tuple(
         duty
         for duty in commitment.obligations
-        if duty.party == party
-        and part in (None, duty.part)
-        and not duty.measured
-        and (
-            duty.state is ObligationState.PENDING
-            # A dispute takes note of a claim that comes in time.
-            or (duty.state is ObligationState.DISPUTED and not duty.claimed_ms)
-        )
+        if duty.party == party and part in (None, duty.part) and duties_of.is_claimable(duty, at_ms)
     )
 
 
 def has_pending(commitment: Commitment, party: str) -> bool:
     """Tell whether ``party`` still owes something under this commitment that it could claim."""
-    return any(one.state is ObligationState.PENDING for one in claimable(commitment, party))
+    return any(
+        one.party == party and one.state is ObligationState.PENDING and not one.measured
+        for one in commitment.obligations
+    )
 
 
 def next_due_ms(commitment: Commitment) -> int | None:

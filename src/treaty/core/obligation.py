@@ -124,12 +124,26 @@ def started(duty: Obligation, at_ms: int) -> Obligation:
     return evolve(duty, since_ms=at_ms, due_ms=duty.deadline_ms + BREACH_GRACE_MS)
 
 
+def is_claimable(duty: Obligation, at_ms: int) -> bool:
+    """Tell whether a claim that comes now would be in time and say something new.
+
+    At the very instant it is due a claim beats the timer, as a dispute does (B15).
+    """
+    if duty.measured:
+        return False
+    if duty.state is ObligationState.PENDING:
+        return at_ms <= duty.due_ms
+    # What is in dispute was due when it was, or would have been, found breached.
+    is_new = duty.state is ObligationState.DISPUTED and not duty.claimed_ms
+    return is_new and at_ms < duty.due_ms
+
+
 def claimed(duty: Obligation, at_ms: int, window_ms: int) -> Obligation:
     """Its party says that it is done. A dispute only takes note of that."""
-    if duty.state is ObligationState.DISPUTED:
-        return evolve(duty, claimed_ms=duty.claimed_ms or at_ms)
-    if duty.state is not ObligationState.PENDING or duty.measured:
+    if not is_claimable(duty, at_ms):
         return duty
+    if duty.state is ObligationState.DISPUTED:
+        return evolve(duty, claimed_ms=at_ms)
     is_fetched = duty.check is not None and duty.method in FETCHED
     moved = move(duty, ObligationState.CLAIMED, at_ms, at_ms + window_ms)
     return evolve(

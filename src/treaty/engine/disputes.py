@@ -20,9 +20,9 @@ from treaty.engine.hosted import Hosted, session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.ports import Entry
 from treaty.engine.registry import Registry
-from treaty.errors import Refused, WireError, shown
+from treaty.errors import Refused, SignatureError, WireError, shown
 from treaty.identity.keys import ProofKey, PublicKey
-from treaty.identity.records import open_record
+from treaty.identity.records import open_record, record_hash
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
 
@@ -249,5 +249,8 @@ def _unknown() -> Refused:
 
 
 def _tag(record: Mapping[str, Json]) -> str:
-    integrity = fields.obj(record, "integrity")
-    return fields.text(integrity, "hash")
+    """The hash by which a repeat is known. Raises ``SignatureError`` when it is another."""
+    stated = fields.text(fields.obj(record, "integrity"), "hash")
+    if record_hash(record) != stated:
+        raise SignatureError("the record does not have the hash it states", "hash_mismatch")
+    return stated

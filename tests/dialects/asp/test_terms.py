@@ -63,6 +63,24 @@ def test_payer_and_payee_are_the_roles_buyer_and_provider() -> None:
     assert commitment.window_ms == DAY
 
 
+def test_no_role_has_the_name_of_a_part() -> None:
+    """Facts refer to a duty by its name: two of one name would be moved together."""
+    duties = Stage().commitment()["obligations"]
+    spare = {**duties["provider"], "action": "Something else"}
+    schedule = {
+        "kind": "intervals",
+        "parts": 2,
+        "intervalMs": HOUR,
+        "sla": 0.9,
+        "metric": {"url": "https://metrics.example/gpu"},
+    }
+
+    with pytest.raises(Refused) as caught:
+        read(obligations={**duties, "part:1": spare}, escrow={"schedule": schedule})
+    assert caught.value.code == "commitment_invalid"
+    read(obligations={**duties, "part:3": spare}, escrow={"schedule": schedule})
+
+
 def test_named_parties_come_before_roles() -> None:
     escrow = read(escrow={"payer": BETA, "payee": ALPHA}).escrow
 

@@ -216,7 +216,7 @@ def accepted_commitment(conversation: Conversation, envelope: Envelope, _at_ms: 
         _same_hash(body, commitment.hash)
 
 
-def claimed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
+def claimed(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
     """The obliged party claims, the other one confirms, a commitment that is bound (B13)."""
     body = envelope.body
     assert isinstance(body, Inform)
@@ -232,9 +232,12 @@ def claimed(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None
         raise Refused(f"{shown(name)} has no part {shown(part)}", "reference_unknown")
     if body.data.get("status") != "fulfilled":
         return
-    open_now = claimable(commitment, side, part)
+    open_now = claimable(commitment, side, at_ms, part)
     if not open_now:
-        raise Refused(f"{side} owes nothing that is open under {shown(name)}", "transition_invalid")
+        raise Refused(
+            f"{side} owes nothing that could be claimed now under {shown(name)}",
+            "transition_invalid",
+        )
     _check_provable(conversation, envelope, commitment, open_now)
 
 

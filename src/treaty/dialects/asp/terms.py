@@ -21,7 +21,7 @@ from treaty.dialects.asp.choices import (
 from treaty.dialects.asp.conversation import CounterInvitation, Invitation
 from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
 from treaty.dialects.asp.schedules import method_of, read_schedule
-from treaty.errors import Refused, WireError
+from treaty.errors import Refused, WireError, shown
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.evolving import evolve
@@ -140,6 +140,7 @@ def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment
     elif not DISPUTE_WINDOW.least_ms <= window <= DISPUTE_WINDOW.most_ms:
         raise Refused(f"disputeWindowMs {window} is not 1 h to 30 d", "commitment_invalid")
     duties = [_obligation(one, number) for number, one in enumerate(body.obligations, start=1)]
+    _check_names(body, (*duties, *parts))
     return Commitment(
         id=body.commitment_id,
         author=author,
@@ -149,6 +150,17 @@ def make_commitment(envelope: Envelope, body: Commit, author: str) -> Commitment
         window_ms=window,
         seed=body.arbiter_seed,
     )
+
+
+def _check_names(body: Commit, duties: tuple[Obligation, ...]) -> None:
+    """Facts and disputes refer to a duty by its name, the ledger to an escrow by the id."""
+    if len({duty.name for duty in duties}) != len(duties):
+        raise Refused("a role has the name of a part of the schedule", "commitment_invalid")
+    if body.escrow is not None and "#" in body.commitment_id:
+        raise Refused(
+            f"the id of a commitment with escrow has no #: {shown(body.commitment_id)}",
+            "commitment_invalid",
+        )
 
 
 def _obligation(promise: Promise, number: int) -> Obligation:
