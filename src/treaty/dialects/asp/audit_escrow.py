@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from treaty.core.commitment import Order, OrderKind, note_reserved
+from treaty.core.commitment import CommitmentState, Order, OrderKind, note_reserved
 from treaty.core.deal import Finding, Roots, lack
 from treaty.core.log import HostFact
 from treaty.core.movement import WHOLE
@@ -125,9 +125,11 @@ def check_escrow(
     elif not held and not pending:
         for claim in (RESERVED, RELEASED):
             yield lack(claim, "", "no money was held in this session")
-    for commitment in conversation.live:
-        if commitment.escrow is not None:
+    for commitment in conversation.commitments.values():
+        if commitment.live and commitment.escrow is not None:
             yield lack(RELEASED, commitment.id, "it is still bound, and its money held")
+        elif commitment.state is CommitmentState.PROPOSED and commitment.reserved:
+            yield lack(RELEASED, commitment.id, "it is not accepted yet, and its money held")
     heading = deal.heading
     for claim in (RESERVED, RELEASED):
         yield from unanchored(
