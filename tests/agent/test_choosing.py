@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.agent.routed import SEED_WISH
 from tests.dialects.mrp.made import AT_MS, encode_reply
 from treaty.agent.choosing import choose
-from treaty.agent.hearing import OFFER_BYTES_MAX, OFFERS_MAX, PROVIDERS_MAX, Heard, Source
+from treaty.agent.hearing import OFFER_BYTES_MAX, PROVIDERS_MAX, Heard, Source
 from treaty.core.deal import DEAL_DEPTH_MAX
 from treaty.core.routing import RouteVerdict
 from treaty.dialects.mrp.answers import Said, read_answer
+from treaty.dialects.mrp.choices import CONSIDERED_OF_ONE_MAX
 from treaty.dialects.mrp.codec import read_offers
 from treaty.dialects.mrp.deal import make_deal
 from treaty.dialects.mrp.manifest import read_manifest
@@ -90,12 +91,12 @@ def test_the_most_that_can_be_heard_can_be_kept() -> None:
         "proofs": [],
         "risk": {"data_retention_days": 9},
     }
-    offers = [{**worst, "data_residency": f"{at:03}"} for at in range(OFFERS_MAX)]
+    offers = [{**worst, "data_residency": f"{at:03}"} for at in range(CONSIDERED_OF_ONE_MAX)]
     wish = replace(SEED_WISH, capability="summarize")
     providers = [heard(f"p{at}", offers) for at in range(PROVIDERS_MAX)]
     assert len(providers[0].messages[0].raw) < OFFER_BYTES_MAX
     record = choose(wish, providers, is_strict=True).record(name, AT_MS, 2_000)
 
-    assert len(record["considered"]) == OFFERS_MAX * PROVIDERS_MAX
+    assert len(record["considered"]) == CONSIDERED_OF_ONE_MAX * PROVIDERS_MAX
     assert len(record["considered"][0]["reasons"]) == 7
     assert len(canonical(record)) < UNIT_BYTES_MAX

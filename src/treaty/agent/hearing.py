@@ -21,7 +21,7 @@ from typing import Final
 from treaty.agent.route_ports import Providers
 from treaty.agent.speaking import Saying
 from treaty.dialects.mrp.answers import Failed, NoEnvelope, Said
-from treaty.dialects.mrp.choices import OFFER
+from treaty.dialects.mrp.choices import CONSIDERED_OF_ONE_MAX, OFFER
 from treaty.dialects.mrp.codec import read_offers
 from treaty.dialects.mrp.deal import Line
 from treaty.dialects.mrp.manifest import Manifest
@@ -34,9 +34,6 @@ PROVIDERS_MAX: Final = 50
 PAGES_MAX: Final = 8
 """Pages of a registry that are read."""
 OFFER_BYTES_MAX: Final = 64 * 1024
-OFFERS_MAX: Final = 100
-"""Of one provider. All that is heard in a window is written as one unit, and so is its record, in
-which an offer stands beside all reasons against it: both stay below the store's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +193,6 @@ async def _ask(
 
 def _offers(envelope: Envelope) -> tuple[Offer | Malformed, ...]:
     offers = read_offers(envelope)
-    if len(offers) > OFFERS_MAX:
-        raise WireError(f"it makes {len(offers)} offers, at most {OFFERS_MAX} are read")
+    if len(offers) > CONSIDERED_OF_ONE_MAX:
+        raise WireError(f"it makes {len(offers)} offers, at most {CONSIDERED_OF_ONE_MAX} are read")
     return offers

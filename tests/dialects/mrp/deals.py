@@ -9,6 +9,7 @@ from tests.dialects.mrp.made import AT_MS, BUYER, SEED, payload
 from treaty.dialects.mrp.codec import compose, decode_reply, encode
 from treaty.dialects.mrp.deal import Line, make_deal
 from treaty.dialects.mrp.decision import Heard, decide, record
+from treaty.dialects.mrp.evidence import EVIDENCE_CLAIMS, SOURCES
 from treaty.dialects.mrp.reading import read_discover, read_offers
 from treaty.dialects.mrp.signing import sign
 from treaty.identity.keys import Ed25519Signer
@@ -107,6 +108,18 @@ def seed_record(lines: list[Line], **changes: Any) -> dict[str, Any]:
         "job_id": "job-1",
         "evidence_msg_id": decode_reply(lines[-1].raw)[0].msg_id,
         "provider_keys": [SELLER.key.jwk()],
+        "negotiation": {
+            "status": "accepted",
+            "detail": "the provider agrees",
+            "agreement": "agr-1",
+            "price": "0.018",
+            "expires_at": "2025-01-01T01:00:00.000Z",
+        },
+        "claims": [
+            {"name": name, "verdict": "verified", "detail": ""}
+            for name in EVIDENCE_CLAIMS
+            if name != SOURCES
+        ],
         **changes,
     }
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dialects.mrp.deals import (
+    DECISION_ID,
     MANIFESTS,
     SELLER,
     A,
@@ -26,15 +27,18 @@ from tests.dialects.mrp.deals import (
 from tests.dialects.mrp.mutants import VALUES, places
 from treaty import app
 from treaty.core.deal import Anchor, Roots, Verdict
-from treaty.dialects.mrp.audit import CLAIMS, verify
+from treaty.dialects.mrp.audit import CLAIMS, LAST, verify
+from treaty.dialects.mrp.codec import decode_reply
 from treaty.dialects.mrp.deal import Line, make_deal
+from treaty.dialects.mrp.decision import Heard, decide, record
 from treaty.dialects.mrp.evidence import EVIDENCE_CLAIMS
+from treaty.dialects.mrp.reading import read_discover, read_offer
 from treaty.identity.keys import Ed25519Signer
 from treaty.wire.canonical import canonical
 
 DEAL = seed_deal()
 ROOTS = Roots(host=(Anchor("agent://a.example", SELLER.key.key_id, SELLER.key.text),))
-UNCHECKABLE = ("sources",)
+UNCHECKABLE = ("sources", "account")
 
 Deal = dict[str, Any]
 
@@ -46,11 +50,12 @@ def verdicts(deal: Any, roots: Roots | None = None) -> dict[str, str]:
 def test_the_seeds_deal_verifies_claim_by_claim() -> None:
     report = verify(DEAL, ROOTS)
 
-    assert [one.name for one in report.claims] == [*CLAIMS[:-1], *EVIDENCE_CLAIMS, "complete"]
+    about = [*CLAIMS[:LAST], *EVIDENCE_CLAIMS, *CLAIMS[LAST:]]
+    assert [one.name for one in report.claims] == about
     assert report.of(Verdict.FAILED) == ()
     assert report.of(Verdict.NOT_CHECKABLE) == UNCHECKABLE
     assert report.anchored
-    assert report.first_line == "verified, but not checkable: sources"
+    assert report.first_line == "verified, but not checkable: sources, account"
     assert report.claim("attestations").detail == "attestation under the provider's signature"
 
 
@@ -88,6 +93,10 @@ def _offer_of(deal: Deal, index: int) -> Deal:
 
 def _reason_of(deal: Deal) -> Deal:
     return deal["decision"]["considered"][1]["reasons"][1]
+
+
+def _told(deal: Deal) -> Deal:
+    return deal["decision"]["negotiation"]
 
 
 def _swap_winner(deal: Deal) -> None:
@@ -228,7 +237,91 @@ TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
         "signature",
     ),
     "other evidence named": (lambda d: d["decision"].update(evidence_msg_id="x"), "complete"),
+    "an offer considered twice": (
+        lambda d: d["decision"]["considered"].append(d["decision"]["considered"][1]),
+        "offers",
+    ),
+    "the loser's offer told of the winner": (
+        lambda d: d["decision"]["considered"][1].update(provider=A),
+        "offers",
+    ),
+    "nothing considered": (lambda d: d["decision"].update(considered=[]), "offers"),
+    "work at an address nobody offered from": (
+        lambda d: d["manifests"].__setitem__(slice(4, 8), ["https://c.example/m"] * 4),
+        "order",
+    ),
+    "another price told": (lambda d: _told(d).update(price="0.01"), "account"),
+    "another agreement told": (lambda d: _told(d).update(agreement="agr-2"), "account"),
+    "another end told": (lambda d: _told(d).update(expires_at=None), "account"),
+    "a counter told of what was agreed": (lambda d: _told(d).update(status="countered"), "account"),
+    "a refusal told with a price": (lambda d: _told(d).update(status="refused"), "account"),
+    "a status nobody knows": (lambda d: _told(d).update(status="sealed"), "account"),
+    "terms that are none": (lambda d: d["decision"].update(negotiation=[]), "account"),
+    "a failure told of what holds": (
+        lambda d: d["decision"]["claims"][-1].update(verdict="failed"),
+        "account",
+    ),
+    "a claim twice": (
+        lambda d: d["decision"]["claims"].append(d["decision"]["claims"][0]),
+        "account",
+    ),
+    "a claim about something else": (
+        lambda d: d["decision"]["claims"][0].update(name="beauty"),
+        "account",
+    ),
+    "claims that are none": (lambda d: d["decision"].update(claims="all"), "account"),
+    "a time that is none": (lambda d: d["decision"].update(at="yesterday"), "account"),
+    "a wait that is none": (lambda d: d["decision"].update(window_ms="long"), "account"),
 }
+
+
+def test_a_failure_that_was_hidden_is_found() -> None:
+    deal = deepcopy(DEAL)
+    _reparse(deal, 7, lambda m: m["payload"].update(attestations=[]))
+
+    assert verdicts(deal)["attestations"] == verdicts(deal)["account"] == "failed"
+
+
+def test_what_only_the_buyer_says_is_said_to_be_its_own_word() -> None:
+    deal = deepcopy(DEAL)
+    deal["decision"].update(window_ms=1, detail="it was fine", mood="good")
+
+    claim = verify(deal, ROOTS).claim("account")
+
+    assert claim.verdict is Verdict.NOT_CHECKABLE
+    assert "its own word" in claim.detail
+    assert "mood" in claim.detail
+
+
+def _bridge(count: int, taken: int, **more: Any) -> Deal:
+    """One provider that offers ``count`` capabilities, of which its buyer considered some."""
+    talk = Exchange()
+    asked = talk.say("DISCOVER", {"intent": "summarize pricing", **more}, B)
+    offers = [{"route_id": f"r{n}", "capability": f"c{n}"} for n in range(count)]
+    talk.hear("OFFER", {"offers": offers}, B, in_reply_to=asked)
+    wanted = read_discover(decode_reply(talk.lines[0].raw)[0])
+    heard = [Heard(provider=B, offer=read_offer(one)) for one in offers[:taken]]
+    made = record(wanted, decide(wanted, heard), decision_id=DECISION_ID, at_ms=0)
+    return make_deal({**made, "status": "decided" if heard else "no_winner"}, talk.lines)
+
+
+@pytest.mark.parametrize(
+    ("count", "taken", "constraints", "verdict"),
+    [
+        # A bridge answers for all its tools at once; whoever names none of them means one.
+        (3, 1, {}, "verified"),
+        (3, 0, {}, "failed"),
+        (3, 1, {"capability": "c0"}, "failed"),
+        (100, 0, {"capability": "c0"}, "failed"),
+        # More than a buyer considers of one provider spoil that provider's chance alone.
+        (101, 0, {"capability": "c0"}, "not checkable"),
+        (101, 0, {}, "not checkable"),
+    ],
+)
+def test_offers_may_be_passed_over_only_for_a_reason(count, taken, constraints, verdict) -> None:
+    deal = _bridge(count, taken, constraints=constraints)
+
+    assert verdicts(deal)["offers"] == verdict
 
 
 @pytest.mark.parametrize("name", TAMPERED)
@@ -260,7 +353,7 @@ def test_done_without_evidence_is_not_complete() -> None:
 
     report = verify(make_deal(record, lines[:-1]))
 
-    assert report.of(Verdict.FAILED) == ("complete",)
+    assert report.of(Verdict.FAILED) == ("complete", "account")
     assert report.claim("signature") is None
 
 

@@ -12,6 +12,7 @@ The claims, in order:
 * then, where there is an EVIDENCE, the claims of ``evidence``; what only a fetch could show is
   not checkable
 * ``complete``: the record's end is the one the messages lead to
+* ``account``: what the record says beside, which is the buyer's own word
 
 Nothing here raises for what is in the file. Read next: ``audit_file``, ``evidence``.
 """
@@ -24,12 +25,14 @@ from typing import Final
 from treaty.core.deal import Claim, Finding, Report, Roots, Verdict, judged, lack
 from treaty.core.session import Session, advance
 from treaty.dialects.mrp import choices as mrp
+from treaty.dialects.mrp.audit_account import ACCOUNT, account_findings
 from treaty.dialects.mrp.audit_decision import (
     DECISION,
     OFFERS,
     decision_findings,
     offer_findings,
     wanted_of,
+    winning_places,
 )
 from treaty.dialects.mrp.audit_file import BYTES, FORM, File, Spoken, read_file
 from treaty.dialects.mrp.audit_work import (
@@ -49,7 +52,9 @@ from treaty.wire.canonical import Json
 
 ORDER: Final = "order"
 COMPLETE: Final = "complete"
-CLAIMS: Final = (FORM, BYTES, ORDER, OFFERS, DECISION, TERMS, EXECUTION, COMPLETE)
+CLAIMS: Final = (FORM, BYTES, ORDER, OFFERS, DECISION, TERMS, EXECUTION, COMPLETE, ACCOUNT)
+LAST: Final = CLAIMS.index(COMPLETE)
+"""Where the claims about the evidence stand in a report: before this one."""
 KEYS_MAX: Final = 64
 DONE: Final = "done"
 
@@ -63,11 +68,11 @@ def verify(deal: Json, roots: Roots | None = None) -> Report:
         return Report(mrp.TAG, "", False, judged(CLAIMS, findings, {}))
     if len(file.spoken) != file.count:
         findings += [lack(name, "", "not every message can be read") for name in CLAIMS[2:]]
-    findings += [*_found(file), *_complete(file)]
-    claims = judged(CLAIMS, findings, _verified(file))
     key, about = _evidence(file)
+    findings += [*_found(file), *_complete(file), *account_findings(file, about)]
+    claims = judged(CLAIMS, findings, _verified(file))
     is_anchored = key is not None and _is_trusted(key, roots)
-    return Report(mrp.TAG, file.id, is_anchored, (*claims[:-1], *about, claims[-1]))
+    return Report(mrp.TAG, file.id, is_anchored, (*claims[:LAST], *about, *claims[LAST:]))
 
 
 def _found(file: File) -> Iterator[Finding]:
@@ -110,11 +115,10 @@ def _order(file: File) -> Iterator[Finding]:
     for talk in talks.values():
         yield from _walked(talk)
         yield from _answering(talk)
-    won = file.winner
-    url = None if won is None else won.get("manifest_url")
+    places = winning_places(file)
     for one in file.spoken:
         goes_on = one.envelope.msg_type in (mrp.NEGOTIATE, mrp.EXECUTE)
-        if goes_on and (won is None or (isinstance(url, str) and one.manifest_url != url)):
+        if goes_on and one.manifest_url not in places:
             yield Finding(ORDER, one.where, "said to somebody who did not win")
         if one.is_sent and one.envelope.sender != file.buyer:
             yield Finding(ORDER, one.where, f"sent by {shown(one.envelope.sender)}")

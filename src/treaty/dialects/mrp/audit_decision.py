@@ -8,15 +8,17 @@ Read next: ``decision``, which makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from treaty.core.deal import Finding, lack
 from treaty.dialects.mrp import choices as mrp
 from treaty.dialects.mrp import numbers
-from treaty.dialects.mrp.audit_file import File
+from treaty.dialects.mrp.audit_file import File, Spoken
 from treaty.dialects.mrp.decision import Heard, decide, record
-from treaty.dialects.mrp.messages import Discover
+from treaty.dialects.mrp.messages import Discover, Offer
 from treaty.dialects.mrp.reading import read_discover, read_offer
 from treaty.errors import TreatyError, WireError, shown
 from treaty.wire import fields
@@ -50,42 +52,101 @@ def _considered(file: File) -> list[Mapping[str, Json]]:
     return [one for one in found if isinstance(one, dict)]
 
 
+@dataclass(slots=True)
+class _Offered:
+    """The offers that one provider made, by the address of its manifest."""
+
+    spoken: Spoken
+    """Its last OFFER."""
+    senders: set[str] = field(default_factory=set)
+    made: Counter[bytes] = field(default_factory=Counter)
+    documents: dict[bytes, Json] = field(default_factory=dict)
+
+
+def _offered(file: File) -> dict[str, _Offered]:
+    found: dict[str, _Offered] = {}
+    for spoken in file.said(mrp.OFFER, is_sent=False):
+        one = found.setdefault(spoken.manifest_url, _Offered(spoken))
+        one.spoken = spoken
+        one.senders.add(spoken.envelope.sender)
+        offers = spoken.envelope.payload.get("offers")
+        for offer in offers[: mrp.OFFERS_MAX] if isinstance(offers, list) else ():
+            bytes_of = canonical(offer)
+            one.made[bytes_of] += 1
+            one.documents[bytes_of] = offer
+    return found
+
+
 def offer_findings(file: File) -> Iterator[Finding]:
     """What was considered against what was offered."""
     try:
         considered = _considered(file)
-        shown_offers = {canonical(one.get("offer")): one for one in considered}
+        taken = Counter(canonical(one.get("offer")) for one in considered)
     except WireError as error:
         yield Finding(OFFERS, "decision", error.detail)
         return
-    offered: set[bytes] = set()
-    beside = _Beside(wanted_of(file), considered)
-    for spoken in file.said(mrp.OFFER, is_sent=False):
-        offers = spoken.envelope.payload.get("offers")
-        for offer in offers[: mrp.OFFERS_MAX] if isinstance(offers, list) else ():
-            bytes_of = canonical(offer)
-            offered.add(bytes_of)
-            if bytes_of not in shown_offers and not beside.allows(offer):
-                yield Finding(OFFERS, spoken.where, "an offer in it was not considered")
-    for at, one in enumerate(considered):
-        if canonical(one.get("offer")) not in offered:
-            yield Finding(OFFERS, f"considered {at + 1}", "nobody offered this")
+    wanted, offered = wanted_of(file), _offered(file)
+    is_named = wanted is None or wanted.constraints.capability is not None
+    for one in offered.values():
+        yield from _left_out(one, taken, is_named=is_named)
+    made = Counter[bytes]()
+    for one in offered.values():
+        made += one.made
+    for at, entry in enumerate(considered):
+        bytes_of, where = canonical(entry.get("offer")), f"considered {at + 1}"
+        if bytes_of not in made:
+            yield Finding(OFFERS, where, "nobody offered this")
+        elif taken[bytes_of] > made[bytes_of]:
+            yield Finding(OFFERS, where, "it was considered more often than it was offered")
+        elif _is_anothers(entry, bytes_of, offered.values()):
+            yield Finding(OFFERS, where, f"{shown(entry.get('provider'))} did not offer this")
 
 
-class _Beside:
-    """Offers a buyer may pass over: it went by what the manifests are about, naming nothing."""
+def _left_out(one: _Offered, taken: Mapping[bytes, int], *, is_named: bool) -> Iterator[Finding]:
+    """The offers of a provider that were not considered, but for those a buyer may pass over.
 
-    def __init__(self, wanted: Discover | None, considered: list[Mapping[str, Json]]) -> None:
-        self._named = wanted is None or wanted.constraints.capability is not None
-        named = (one.get("capability") for one in considered)
-        self._about = {one for one in named if isinstance(one, str)}
+    Where no capability was named it goes by what a manifest is about: then those for another one
+    than what was considered of this provider. And a buyer need not read a provider's offers at
+    all that are more than it has room for.
+    """
+    missing = [name for name in one.made if name not in taken]
+    if not missing:
+        return
+    if one.made.total() > mrp.CONSIDERED_OF_ONE_MAX:
+        yield lack(OFFERS, one.spoken.where, f"{one.made.total()} offers, too many to consider")
+        return
+    about = {_capability(one.documents[name]) for name in one.made if name in taken} - {None}
+    for name in missing:
+        if is_named or not about or _capability(one.documents[name]) in (None, *about):
+            yield Finding(OFFERS, one.spoken.where, "an offer in it was not considered")
+            return
 
-    def allows(self, offer: Json) -> bool:
-        """True for an offer of another capability, where none was asked for by name."""
-        if self._named or not isinstance(offer, dict):
-            return False
-        capability = offer.get("capability")
-        return isinstance(capability, str) and capability not in self._about
+
+def _capability(offer: Json) -> str | None:
+    """What an offer is about; None for one that cannot be read, which is never passed over."""
+    found = read_offer(offer)
+    return found.capability if isinstance(found, Offer) else None
+
+
+def _is_anothers(entry: Mapping[str, Json], bytes_of: bytes, offered: Iterable[_Offered]) -> bool:
+    """True for an offer told of a provider that spoke here and did not make it."""
+    own = [one for one in offered if entry.get("provider") in one.senders]
+    return bool(own) and all(bytes_of not in one.made for one in own)
+
+
+def winning_places(file: File) -> frozenset[str]:
+    """The manifests of whoever made the offer that won; the one the record names, if it does."""
+    won, considered = file.winner, file.record.get("considered")
+    first = considered[0] if isinstance(considered, list) and considered else None
+    if won is None or not isinstance(first, dict):
+        return frozenset()
+    try:
+        bytes_of = canonical(first.get("offer"))
+    except WireError:
+        return frozenset()
+    places = {url for url, one in _offered(file).items() if bytes_of in one.made}
+    url = won.get("manifest_url")
+    return frozenset(places if url is None else places & {url if isinstance(url, str) else ""})
 
 
 def decision_findings(file: File) -> Iterator[Finding]:

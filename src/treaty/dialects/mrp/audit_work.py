@@ -71,7 +71,7 @@ def _documents(message: Discover | Negotiate) -> bytes:
     return canonical([dict(one.document) for one in message.inputs])
 
 
-def _agreement(spoken: Spoken | None) -> Mapping[str, Json] | None:
+def agreement_of(spoken: Spoken | None) -> Mapping[str, Json] | None:
     """The agreement in an answer to NEGOTIATE, where it has one in our form (6)."""
     if spoken is None:
         return None
@@ -85,12 +85,12 @@ def _answered(file: File, wanted: Discover | None, agreed: Spoken) -> Iterator[F
     route = payload.get("route_id")
     if route is not None and route != _route(file):
         yield Finding(TERMS, agreed.where, f"it agrees about the route {shown(route)}")
-    agreement = _agreement(agreed)
+    agreement = agreement_of(agreed)
     ordered = file.last(mrp.EXECUTE, is_sent=True)
     if agreement is None:
         return
     try:
-        price = _price(agreement)
+        price = price_of(agreement)
     except WireError as error:
         yield Finding(TERMS, agreed.where, error.detail)
         return
@@ -102,7 +102,8 @@ def _answered(file: File, wanted: Discover | None, agreed: Spoken) -> Iterator[F
         yield Finding(TERMS, agreed.where, detail)
 
 
-def _price(agreement: Mapping[str, Json]) -> Decimal | None:
+def price_of(agreement: Mapping[str, Json]) -> Decimal | None:
+    """Its price, in any of the spellings that are in use. Raises ``WireError``."""
     stated = agreement.get("price")
     if isinstance(stated, dict):
         stated = stated.get("amount", stated.get("estimate"))
@@ -136,7 +137,7 @@ def _ordered(file: File, one: Spoken) -> Iterator[Finding]:
             yield Finding(EXECUTION, one.where, f"its {name} is not that of the record")
     if order.output_format != file.record.get("output_format"):
         yield Finding(EXECUTION, one.where, f"in the format {shown(order.output_format)}")
-    agreement = _agreement(file.last(mrp.NEGOTIATE, is_sent=False))
+    agreement = agreement_of(file.last(mrp.NEGOTIATE, is_sent=False))
     if agreement is None:
         return
     named = order.job.get("agreement", agreement.get("id"))

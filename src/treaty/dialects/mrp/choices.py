@@ -65,6 +65,10 @@ DEPTH_MAX: Final = 48
 ITEMS_MAX: Final = 64
 """Inputs of a request and outputs of an answer."""
 OFFERS_MAX: Final = 1_000
+CONSIDERED_OF_ONE_MAX: Final = 100
+"""Offers of one provider that a buyer considers. All that is heard in a window is written as one
+unit, and so is its record, in which an offer stands beside all reasons against it: both stay
+below the store's limit."""
 """Offers in one OFFER that are read."""
 NAMES_MAX: Final = 64
 """Policies, proofs, domains, scopes, citations of one list."""
