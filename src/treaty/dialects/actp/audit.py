@@ -12,10 +12,11 @@ The claims, in order:
 * ``expiry``: nothing was answered after it had expired
 * ``complete``: the state is the one the messages lead to, and signed by who ended it
 * ``accepted``: what was agreed, what would be committed and the exporter's account agree
+* ``account``: what the exporter says of itself, which nobody else vouches for
 * ``kernel``: it is the one the reader's roots name for this chain
 
 A chain's receipts, where there are any, are a claim of their own. Nothing here raises for what
-is in the file. Read next: ``audit_file``.
+is in the file. Read next: ``audit_file``, ``audit_end``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ from typing import Final
 
 from treaty.core.deal import Finding, Report, Roots, Verdict, judged, lack
 from treaty.core.session import Session, advance
+from treaty.dialects.actp.audit_end import (
+    ACCEPTED,
+    ACCOUNT,
+    COMPLETE,
+    accepted_findings,
+    accepted_message,
+    account_findings,
+    amount_of,
+    complete_findings,
+)
 from treaty.dialects.actp.audit_file import BYTES, FORM, File, Spoken, read_file
 from treaty.dialects.actp.bindings import (
     check_acceptance,
@@ -41,26 +52,20 @@ from treaty.dialects.actp.choices import (
     TTL_MOST_S,
     ZERO_ADDRESS,
 )
-from treaty.dialects.actp.deal import intended
 from treaty.dialects.actp.dids import did_account
 from treaty.dialects.actp.forms import Limits
-from treaty.dialects.actp.hashes import message_hash
 from treaty.dialects.actp.machine import (
     ACCEPT_COUNTER,
-    AGREED,
     COUNTER,
     COUNTERED,
     DECLINE,
-    EXPIRED,
     QUOTE,
-    QUOTED,
     RULES,
-    UNQUOTED,
 )
 from treaty.dialects.actp.messages import CounterAccept, CounterOffer, PriceQuote
 from treaty.dialects.actp.rules import Place, verify_request
 from treaty.dialects.actp.rules import verify as verify_message
-from treaty.errors import MisuseError, Refused, SignatureError, TreatyError, WireError
+from treaty.errors import MisuseError, Refused, SignatureError, TreatyError
 from treaty.identity.secp256k1 import SIGNATURE_BYTES
 from treaty.wire.canonical import Json
 
@@ -70,12 +75,11 @@ REPLIES: Final = "replies"
 AMOUNTS: Final = "amounts"
 ORDER: Final = "order"
 EXPIRY: Final = "expiry"
-COMPLETE: Final = "complete"
-ACCEPTED: Final = "accepted"
 KERNEL: Final = "kernel"
 RECEIPTS: Final = "receipts"
 CLAIMS: Final = (
-    FORM, BYTES, SIGNATURES, PARTIES, REPLIES, AMOUNTS, ORDER, EXPIRY, COMPLETE, ACCEPTED, KERNEL,
+    FORM, BYTES, SIGNATURES, PARTIES, REPLIES, AMOUNTS, ORDER, EXPIRY, COMPLETE, ACCEPTED,
+    ACCOUNT, KERNEL,
 )  # fmt: skip
 
 _LIMITS: Final = Limits(max_counter_ttl_s=TTL_MOST_S)
@@ -119,8 +123,9 @@ def _found(file: File, roots: Roots | None) -> Iterator[Finding]:
     yield from _replies(file)
     yield from _order(file)
     yield from _expiry(file)
-    yield from _complete(file)
-    yield from _accepted(file)
+    yield from complete_findings(file)
+    yield from accepted_findings(file)
+    yield from account_findings(file)
     yield from _kernel(file, roots)
     if file.receipts:
         yield lack(RECEIPTS, "", "receipts of a chain are not read here")
@@ -268,93 +273,14 @@ def _expiry(file: File) -> Iterator[Finding]:
         late_s = 0 if quote is None else message.created_at - quote.expires_at
         if isinstance(message, CounterOffer) and late_s > SKEW_S:
             yield Finding(EXPIRY, one.where, "the quote it answers had expired")
-    accepted = _accepted_message(file)
+    accepted = accepted_message(file)
     if file.accepted is None or not isinstance(accepted, PriceQuote):
         return
     at_ms = file.accepted.get("at")
     if type(at_ms) is not int or at_ms > accepted.expires_at * 1000:
         yield Finding(EXPIRY, "accepted", "the quote had expired when it was accepted")
-
-
-def _accepted_message(file: File) -> PriceQuote | CounterAccept | None:
-    if file.accepted is None:
-        return None
-    wanted = file.accepted.get("messageHash")
-    for one in file.spoken:
-        is_end = isinstance(one.message, PriceQuote | CounterAccept)
-        if is_end and _hash(one) == wanted and not isinstance(one.message, CounterOffer):
-            return one.message
-    return None
-
-
-def _hash(one: Spoken) -> str | None:
-    try:
-        return message_hash(one.message)
-    except WireError:
-        return None
-
-
-def _complete(file: File) -> Iterator[Finding]:
-    if not file.spoken:
-        yield lack(COMPLETE, "", "nothing was said in it")
-        return
-    last = file.spoken[-1]
-    is_accept = isinstance(last.message, CounterAccept)
-    if is_accept and file.state not in (AGREED, EXPIRED):
-        yield Finding(COMPLETE, last.where, f"an acceptance does not lead to {file.state}")
-    elif file.state == AGREED and not is_accept:
-        yield from _by_quote(file, last)
-    elif file.state in (UNQUOTED, QUOTED, COUNTERED):
-        yield from _open(file, last)
-    elif file.state == AGREED:
-        return
     else:
-        yield lack(COMPLETE, "", f"nobody signs that it ended as {file.state}")
-
-
-def _by_quote(file: File, last: Spoken) -> Iterator[Finding]:
-    if not isinstance(_accepted_message(file), PriceQuote):
-        yield Finding(COMPLETE, last.where, "agreed, and there is no acceptance")
-        return
-    standing = [one for one in file.spoken if isinstance(one.message, PriceQuote)][-1]
-    if file.accepted is None or _hash(standing) != file.accepted.get("messageHash"):
-        yield Finding(COMPLETE, "accepted", "it is not the quote that stood last")
-    yield lack(COMPLETE, "", "the consumer's yes to a quote is signed by no message, only on chain")
-
-
-def _open(file: File, last: Spoken) -> Iterator[Finding]:
-    reached = QUOTED if isinstance(last.message, PriceQuote) else COUNTERED
-    if file.state != reached and not (file.state == QUOTED and reached == COUNTERED):
-        yield Finding(COMPLETE, last.where, f"the messages lead to {reached}, not {file.state}")
-        return
-    yield lack(COMPLETE, "", f"it had not ended; it was {file.state} when it was exported")
-
-
-def _accepted(file: File) -> Iterator[Finding]:
-    if (file.state == AGREED) != (file.accepted is not None):
-        yield Finding(ACCEPTED, "accepted", f"it contradicts the state {file.state}")
-        return
-    known = {_hash(one) for one in file.spoken}
-    if not set(file.answered) <= known:
-        yield Finding(ACCEPTED, "policy", "a move answers a message that is not in the file")
-    if file.accepted is None:
-        if file.intended is not None or file.budget == "spent":
-            yield Finding(ACCEPTED, "intended", "nothing was agreed, and something is committed")
-        return
-    message = _accepted_message(file)
-    if message is None:
-        yield Finding(ACCEPTED, "accepted", "it is no quote or acceptance of this file")
-        return
-    if file.accepted.get("amount") != _amount(message):
-        yield Finding(ACCEPTED, "accepted", "the amount is not the one that was signed")
-    if file.intended != intended(file.tx_id, message):
-        yield Finding(ACCEPTED, "intended", "it would commit something else than was agreed")
-    if file.budget == "released":
-        yield Finding(ACCEPTED, "budget", "agreed, and the budget was given back")
-
-
-def _amount(message: PriceQuote | CounterAccept) -> str:
-    return message.quoted_amount if isinstance(message, PriceQuote) else message.accepted_amount
+        yield lack(EXPIRY, "accepted", f"when it was accepted is the {file.by}'s own word")
 
 
 def _kernel(file: File, roots: Roots | None) -> Iterator[Finding]:
@@ -379,11 +305,11 @@ def _kernel_of(root: Json, chain_id: int) -> str | None:
 
 
 def _verified(file: File) -> Mapping[str, str]:
-    accepted = _accepted_message(file)
+    accepted = accepted_message(file)
     agreed = "nothing was agreed, and nothing says so"
     if accepted is not None:
         kind = "quote" if isinstance(accepted, PriceQuote) else "acceptance"
-        agreed = f"{_amount(accepted)} base units, by the provider's signed {kind}"
+        agreed = f"{amount_of(accepted)} base units, by the provider's signed {kind}"
     return {
         FORM: f"{file.count} messages, each in the form that is signed",
         BYTES: "texts, parsed forms and hashes are the same messages",

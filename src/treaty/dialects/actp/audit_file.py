@@ -61,6 +61,8 @@ class File:
     consumer: str = ""
     provider: str = ""
     state: str = ""
+    by: str = ""
+    """Whose copy it is: ``consumer`` or ``provider``."""
     id: str = ""
     spoken: list[Spoken] = field(default_factory=list)
     count: int = 0
@@ -88,9 +90,11 @@ def read_file(deal: Json) -> File:
         return file
     if (deal.get("treaty"), deal.get("dialect")) != (DEAL_TAG, TAG):
         _blame(file, "", f"not {DEAL_TAG} and {TAG}")
-    strangers = sorted(deal.keys() - MEMBERS)
+    strangers, missing = sorted(deal.keys() - MEMBERS), sorted(MEMBERS - deal.keys())
     if strangers:
         _blame(file, "", f"no such members: {shown(strangers)}")
+    if missing:
+        _blame(file, "", f"these members are missing: {shown(missing)}")
     for part in (_read_session, _read_request, _read_end, _read_moves):
         try:
             part(file, deal)
@@ -114,7 +118,8 @@ def _read_session(file: File, deal: Mapping[str, Json]) -> None:
     check_hash("txId", tx_id)
     if file.id != f"{chain_id}/{tx_id}":
         raise WireError("session.id is not chain and transaction")
-    if session.get("by") not in ("consumer", "provider"):
+    by = fields.text(session, "by")
+    if by not in ("consumer", "provider"):
         raise WireError("session.by is consumer or provider")
     state = fields.text(session, "state")
     if state not in STATES:
@@ -122,7 +127,7 @@ def _read_session(file: File, deal: Mapping[str, Json]) -> None:
     file.consumer = fields.text(session, "consumer")
     file.provider = fields.text(session, "provider")
     file.chain_id, file.kernel, file.tx_id = chain_id, kernel, tx_id
-    file.state = state
+    file.state, file.by = state, by
 
 
 def _read_request(file: File, deal: Mapping[str, Json]) -> None:
@@ -132,13 +137,21 @@ def _read_request(file: File, deal: Mapping[str, Json]) -> None:
 
 
 def _read_end(file: File, deal: Mapping[str, Json]) -> None:
-    file.receipts = len(fields.items(deal, "receipts", most=MESSAGES_MAX))
+    file.receipts = len(_array(deal, "receipts", MESSAGES_MAX))
     budget = fields.text(fields.obj(deal, "budget"), "outcome")
     if budget not in BUDGETS or len(fields.obj(deal, "budget")) != 1:
         raise WireError(f"budget tells an outcome, one of {', '.join(BUDGETS)}")
     file.budget = budget
     file.accepted = _members(deal, "accepted", "messageHash", "amount", "at")
+    if file.accepted is not None:
+        fields.integer(file.accepted, "at")
     file.intended = _members(deal, "intended", "function", "txId", "newAmount")
+
+
+def _array(parent: Mapping[str, Json], name: str, most: int) -> list[Json]:
+    if parent.get(name) is None:
+        raise WireError(f"{name} is a list")
+    return fields.items(parent, name, most=most)
 
 
 def _members(deal: Mapping[str, Json], name: str, *members: str) -> dict[str, Json] | None:
@@ -152,7 +165,7 @@ def _read_moves(file: File, deal: Mapping[str, Json]) -> None:
     policy = fields.obj(deal, "policy")
     if policy.keys() != {"moves"}:
         raise WireError("policy tells its moves and nothing else")
-    for move in fields.items(policy, "moves", most=MOVES_MAX):
+    for move in _array(policy, "moves", MOVES_MAX):
         if not isinstance(move, dict) or move.keys() != {"answers", "move", "reason"}:
             raise WireError("a move has answers, move and reason")
         fields.text(move, "move", chars_max=16)
