@@ -270,6 +270,12 @@ TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
         "account",
     ),
     "claims that are none": (lambda d: d["decision"].update(claims="all"), "account"),
+    "a member more of what was considered": (
+        lambda d: d["decision"]["considered"][1].update(mood=1),
+        "decision",
+    ),
+    "a member more of a reason": (lambda d: _reason_of(d).update(mood=1), "decision"),
+    "a member more of the winner": (lambda d: d["decision"]["winner"].update(mood=1), "decision"),
     "a time that is none": (lambda d: d["decision"].update(at="yesterday"), "account"),
     "a wait that is none": (lambda d: d["decision"].update(window_ms="long"), "account"),
 }
@@ -289,7 +295,7 @@ def test_what_only_the_buyer_says_is_said_to_be_its_own_word() -> None:
     claim = verify(deal, ROOTS).claim("account")
 
     assert claim.verdict is Verdict.NOT_CHECKABLE
-    assert "its own word" in claim.detail
+    assert "the buyer's own word; 2 of 4 answers are signed by nobody" in claim.detail
     assert "mood" in claim.detail
 
 

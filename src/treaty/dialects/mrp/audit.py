@@ -93,7 +93,7 @@ def _verified(file: File) -> Mapping[str, str]:
         FORM: f"{file.count} messages",
         BYTES: "what is shown is what travelled",
         ORDER: "each provider spoke when it was asked",
-        OFFERS: f"{count} considered, as they were offered; none left out",
+        OFFERS: f"{count} considered, as they were offered; none of this file left out",
         DECISION: "nobody fits, for the reasons given"
         if won is None
         else "made again from the offers, it is the same, reason by reason",

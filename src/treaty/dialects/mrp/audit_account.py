@@ -1,9 +1,9 @@
 """What a record says beside the decision: held against the messages, and else the buyer's word.
 
-Nobody but the buyer vouches for when a message came, how long it waited, whom it heard nothing
-from, what a registry told it, and what it saw when it fetched. A reader is told so by the claim
-``account``, which is never more than not checkable. What the messages do say (the agreement, the
-evidence) must be told as they say it.
+Nobody but the buyer vouches for whom else it asked, when a message came, what a registry told
+it, what it saw when it fetched, and for answers that nobody signed. A reader is told so by the
+claim ``account``, which is never more than not checkable. What the messages do say (the
+agreement, the evidence) must be told as they say it.
 
 Read next: ``audit``.
 """
@@ -25,7 +25,7 @@ from treaty.wire.canonical import Json
 ACCOUNT: Final = "account"
 LISTED_MAX: Final = 64_000
 """As many as could be heard: 64 providers of 1,000 offers each."""
-OWN_WORD: Final = "times, waiting, remarks and what others told the buyer are its own word"
+OWN_WORD: Final = "whom it asked, times, remarks and what others told it are the buyer's own word"
 STANDS: Final = frozenset(one.value for one in Stand)
 AGREED_MEMBERS: Final = ("agreement", "price", "expires_at")
 _LISTS: Final = ("unanswered", "passed_over", "provider_keys")
@@ -49,8 +49,18 @@ def account_findings(file: File, about: Sequence[Claim]) -> Iterator[Finding]:
         yield Finding(ACCOUNT, "decision", error.detail)
     yield from _negotiated(file, record.get("negotiation"))
     yield from _claimed(record.get("claims"), {one.name: one.verdict for one in about})
-    others = sorted(record.keys() - _KNOWN)
-    yield lack(ACCOUNT, "", f"{OWN_WORD}; so is {shown(others)}" if others else OWN_WORD)
+    yield lack(ACCOUNT, "", "; ".join((OWN_WORD, *_more(file))))
+
+
+def _more(file: File) -> Iterator[str]:
+    """What else there is that only the buyer vouches for."""
+    heard = [one for one in file.spoken if not one.is_sent]
+    unsigned = sum("signature" not in (one.envelope.auth or {}) for one in heard)
+    if unsigned:
+        yield f"{unsigned} of {len(heard)} answers are signed by nobody"
+    others = sorted(file.record.keys() - _KNOWN)
+    if others:
+        yield f"so is {shown(others)}"
 
 
 def _read(record: Mapping[str, Json]) -> None:

@@ -27,8 +27,8 @@ from treaty.wire.canonical import Json, canonical
 OFFERS: Final = "offers"
 DECISION: Final = "decision"
 CONSIDERED_MAX: Final = 100_000
-_JUDGED: Final = ("code", "field", "required", "got")
-"""What of a reason must be the same; its text is words."""
+_WORDS: Final = "text"
+"""The member of a reason that is words; all others must be the same."""
 OTHER_WORDS: Final = "the sentences are not those that would be written here"
 
 
@@ -195,7 +195,10 @@ def _compared(stated: Mapping[str, Json], again: Mapping[str, Json]) -> Iterator
     assert isinstance(ours, list)
     assert isinstance(theirs, list)
     for at, (mine, its) in enumerate(zip(ours, theirs, strict=True)):
-        if _verdict(mine) != _verdict(its):
+        if isinstance(mine, dict) and isinstance(its, dict) and mine.keys() != its.keys():
+            detail = f"it has the members {shown(sorted(its))}"
+            yield Finding(DECISION, f"considered {at + 1}", detail)
+        elif _verdict(mine) != _verdict(its):
             detail = f"{shown(_verdict(its))}, but {shown(_verdict(mine))} follows"
             yield Finding(DECISION, f"considered {at + 1}", detail)
         elif _texts(mine) != _texts(its):
@@ -203,11 +206,13 @@ def _compared(stated: Mapping[str, Json], again: Mapping[str, Json]) -> Iterator
 
 
 def _compared_winners(stated: Json, again: Json) -> Iterator[Finding]:
-    """What follows must be stated so; a buyer may have added to it."""
+    """What follows must be stated so; a buyer adds where the offer came from."""
     if not isinstance(stated, dict) or not isinstance(again, dict):
         if stated != again:
             yield Finding(DECISION, "winner", f"{shown(stated)}, but {shown(again)} follows")
         return
+    for name in sorted(stated.keys() - again.keys() - {"manifest_url"}):
+        yield Finding(DECISION, "winner", f"there is no member {shown(name)} here")
     for name, value in again.items():
         if stated.get(name) != value:
             detail = f"{name} {shown(stated.get(name))}, but {shown(value)} follows"
@@ -240,6 +245,8 @@ def _verdict(considered: Json) -> tuple[Json, ...]:
 def _reasons(stated: Json) -> list[Json]:
     values = stated if isinstance(stated, list) else [stated]
     return [
-        {name: one.get(name) for name in _JUDGED} if isinstance(one, dict) else one
+        {name: member for name, member in one.items() if name != _WORDS}
+        if isinstance(one, dict)
+        else one
         for one in values
     ]
