@@ -152,6 +152,27 @@ async def test_a_level_that_was_missed_is_paid_pro_rata() -> None:
 
 
 @simulated
+async def test_what_is_down_is_looked_at_as_often_as_what_is_up() -> None:
+    """An hour at 99.95 % has a sample every 0.9 s: they do not wait for one that is tried again."""
+
+    def page() -> Answer:
+        down = 20 * MINUTE <= now_ms() - begun < 30 * MINUTE
+        return (500, {}) if down else (200, {})
+
+    async with Town(fetcher=Web({URL: page})) as town:
+        _, _, session = await measured(town, parts=1, sla=0.9995)
+        begun = now_ms()
+        await later(HOUR + 2 * MINUTE)
+
+        (stated,) = await facts(town, session, "metric")
+        assert stated["samples"] == stated["taken"] == 4_000
+        # Ten minutes of sixty; whatever comes back within the tries of a sample was not down.
+        failed = stated["taken"] - stated["ok"]
+        assert failed == pytest.approx((600_000 - 2 * SAMPLE_RETRY_MS) / 900, abs=5)
+        await check_copy(town, session)
+
+
+@simulated
 async def test_samples_that_the_host_missed_are_not_counted() -> None:
     async with Town(fetcher=Web({URL: (200, {})})) as town:
         _, _, session = await measured(town, parts=1)

@@ -4,8 +4,9 @@ The secret is drawn with the reservation; its hash stands in the reservation's f
 the last measurement. What was counted so far is kept in a stream of its own, ``sampling/…``,
 written down every half minute: a sample the host missed is not counted, whatever the reason.
 
-Laws: a sample is taken once, tried again when it fails, and counts as failed only then; an
-interval is stated once, after it is over.
+Laws: a sample is taken once, tried again when it fails, and counts as failed only then; while one
+waits to be tried again the others are taken at their instants, or what is down would be looked at
+less often than what is up; an interval is stated once, after it is over.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ FAILURES_STATED_MAX: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Failing:
+    """A sample that has failed and is tried again."""
+
+    number: int
+    tries: int
+    """How often it has failed."""
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What was counted of one interval."""
 
@@ -53,8 +64,8 @@ class Tally:
     part: str = ""
     next: int = 0
     """The sample that comes next."""
-    tries: int = 0
-    """How often that one has failed."""
+    failing: tuple[Failing, ...] = ()
+    """Samples before that one which are not decided; a crash forgets them."""
     ok: int = 0
     taken: int = 0
     failures: tuple[Mapping[str, Json], ...] = ()
@@ -155,8 +166,7 @@ class Samples:
         if tally.part != interval.part:
             tally = Tally(secret=kept.secret, part=interval.part, kept_ms=self._desk.clock())
         tally = _after_missed(tally, interval, self._desk.clock())
-        if tally.next < interval.schedule.samples:
-            tally = await self._sample(tally, interval)
+        tally = await self._look(tally, interval)
         self._counting[task.id] = tally
         await self._go_on(task, stream, tally, interval)
 
@@ -164,26 +174,19 @@ class Samples:
         found = self._dialect.samplings(state)
         return next((one for one in found if one.commitment == commitment), None)
 
-    async def _sample(self, tally: Tally, interval: Sampling) -> Tally:
-        """Take the next sample, if its instant has come."""
+    async def _look(self, tally: Tally, interval: Sampling) -> Tally:
+        """Take the samples whose instants have come, old ones again and new ones, with one look."""
         now_ms = self._desk.clock()
         metric = interval.schedule.metric
-        if _instant(tally, interval) > now_ms or metric is None:
+        after, due = _taken_up(tally, interval, now_ms)
+        if metric is None or not due:
             return tally
         reading, _ = await read_url(self._fetcher, metric)
         if holds(metric, reading):
-            ok = tally.ok + 1
-            return replace(tally, next=tally.next + 1, tries=0, ok=ok, taken=tally.taken + 1)
-        if tally.tries + 1 < SAMPLE_TRIES:
-            return replace(tally, tries=tally.tries + 1)
-        failure: dict[str, Json] = {
-            "sample": tally.next,
-            "at": format_instant(now_ms),
-            "status": reading.status,
-        }
-        stated = (*tally.failures, failure)[:FAILURES_STATED_MAX]
-        taken = tally.taken + 1
-        return replace(tally, next=tally.next + 1, tries=0, taken=taken, failures=stated)
+            return replace(after, ok=after.ok + len(due), taken=after.taken + len(due))
+        for one in due:
+            after = _failed(after, one, reading.status, now_ms)
+        return after
 
     async def _go_on(self, task: Task, stream: str, tally: Tally, interval: Sampling) -> None:
         """State the interval when it is over, else come back for the next sample."""
@@ -224,32 +227,59 @@ def _task(session: str, commitment: str, due_ms: int) -> Task:
     return Task(_task_name(session, commitment), TASK, due_ms, payload)
 
 
-def _instant(tally: Tally, interval: Sampling) -> int:
+def _instant(tally: Tally, interval: Sampling, number: int) -> int:
     return sample_ms(
         interval.schedule,
         tally.secret,
         part=interval.part,
         begin_ms=interval.begin_ms,
-        number=tally.next,
+        number=number,
     )
 
 
 def _after_missed(tally: Tally, interval: Sampling, now_ms: int) -> Tally:
     """Pass over samples whose time is long gone; one under way is tried to its end."""
-    while tally.next < interval.schedule.samples and (
-        _instant(tally, interval) + SAMPLE_LATE_MS < now_ms
+    number = tally.next
+    while number < interval.schedule.samples and (
+        _instant(tally, interval, number) + SAMPLE_LATE_MS < now_ms
     ):
-        tally = replace(tally, next=tally.next + 1, tries=0)
-    return tally
+        number += 1
+    return replace(tally, next=number)
+
+
+def _taken_up(tally: Tally, interval: Sampling, now_ms: int) -> tuple[Tally, tuple[Failing, ...]]:
+    """The samples that are due, and the tally without them."""
+    number = tally.next
+    while number < interval.schedule.samples and _instant(tally, interval, number) <= now_ms:
+        number += 1
+    again = tuple(one for one in tally.failing if one.due_ms <= now_ms)
+    new = tuple(Failing(one, 0, now_ms) for one in range(tally.next, number))
+    later = tuple(one for one in tally.failing if one.due_ms > now_ms)
+    return replace(tally, next=number, failing=later), (*again, *new)
+
+
+def _failed(tally: Tally, one: Failing, status: int | None, now_ms: int) -> Tally:
+    """Try a sample again in a while, or count it as failed."""
+    if one.tries + 1 < SAMPLE_TRIES:
+        again = Failing(one.number, one.tries + 1, now_ms + SAMPLE_RETRY_MS)
+        return replace(tally, failing=(*tally.failing, again))
+    failure: dict[str, Json] = {
+        "sample": one.number,
+        "at": format_instant(now_ms),
+        "status": status,
+    }
+    stated = (*tally.failures, failure)[:FAILURES_STATED_MAX]
+    return replace(tally, taken=tally.taken + 1, failures=stated)
 
 
 def _due_ms(tally: Tally, interval: Sampling, now_ms: int) -> int | None:
     """When to come back; None when the interval is over and all of it was looked at."""
-    if tally.next >= interval.schedule.samples:
-        return None if now_ms >= interval.end_ms else interval.end_ms
-    if tally.tries:
-        return now_ms + SAMPLE_RETRY_MS
-    return max(now_ms, _instant(tally, interval))
+    waits = [one.due_ms for one in tally.failing]
+    if tally.next < interval.schedule.samples:
+        waits.append(_instant(tally, interval, tally.next))
+    if waits:
+        return max(now_ms, min(waits))
+    return None if now_ms >= interval.end_ms else interval.end_ms
 
 
 def _statement(tally: Tally, interval: Sampling) -> dict[str, Json]:
