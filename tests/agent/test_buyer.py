@@ -21,6 +21,7 @@ from tests.agent.scene import (
     purchase,
     strike,
 )
+from tests.agent.session import agreed, seen, session
 from tests.simulation.clock import later, now_ms, simulate, simulated
 from treaty.agent import (
     Accept,
@@ -34,9 +35,9 @@ from treaty.agent import (
     Tier,
     buy,
 )
-from treaty.agent.buyer import COMMITS_MAX, exact_money
+from treaty.agent.buyer import COMMITS_MAX, Mandate, exact_money
 from treaty.dialects.asp.conversation import Conversation
-from treaty.dialects.asp.messages import Close
+from treaty.dialects.asp.messages import Close, Escalate
 from treaty.errors import Refused, TreatyError
 from treaty.wire.canonical import Json
 from treaty.wire.money import Money
@@ -286,3 +287,26 @@ def test_a_purchase_states_what_it_needs() -> None:
 
     assert (stated.currency, stated.listed, stated.method) == ("USD", None, "counterparty-confirm")
     assert LISTED.price == Decimal("3.50")
+
+
+PERSON = "agent://acme.com/people/finance"
+CHIEF = "agent://cloudprime.io/people/chief"
+
+
+@simulated
+async def test_what_the_providers_authority_decides_does_not_stretch_the_buyers_mandate() -> None:
+    async with session() as (town, alpha, beta), town.agent("chief", CHIEF) as chief:
+        await agreed(alpha, beta)
+        (proposal,) = [one.id for one in beta.conversation.proposals.values()]
+        await beta.escalate(CHIEF, "May I?", reference=proposal)
+        deal = await chief.join(alpha.id, ALPHA)
+        await deal.resolve("resume")
+        await seen(alpha, deal)
+        buying = asyncio.create_task(buy(alpha, purchase(mandate=Mandate(PERSON, Decimal(1)))))
+        await later(1_000)
+        await end(buying)
+
+        own = [one.body for one in alpha.messages if one.sender == ALPHA]
+        assert isinstance(own[-1], Escalate)
+        assert own[-1].authority == PERSON
+        assert not alpha.conversation.commitments

@@ -13,8 +13,8 @@ from tests.simulation.clock import later, simulated
 from treaty.agent import OvertakenError
 from treaty.agent.copy import VerifiedCopy
 from treaty.agent.terms import commit_body
-from treaty.dialects.asp.messages import Close
-from treaty.errors import Refused
+from treaty.dialects.asp.messages import Close, Performative
+from treaty.errors import MisuseError, Refused
 from treaty.wire.money import Money
 
 
@@ -206,3 +206,27 @@ async def test_a_commit_holds_the_accepted_terms_the_total_and_both_duties() -> 
         assert duties["provider"]["deadline"] == "2026-03-07T15:00:00.000Z"
         await commit(alpha)
         assert alpha.state == "AGREEING"
+
+
+BOSS = "agent://acme.com/people/boss"
+
+
+@simulated
+async def test_an_authority_that_both_have_called_says_which_question_it_decides() -> None:
+    async with session() as (town, alpha, beta), town.agent("boss", BOSS) as boss:
+        await alpha.line.send(Performative.OBSERVE, {"subject": "price", "data": {}})
+        await alpha.escalate(BOSS, "Too dear?")
+        await seen(beta, alpha)
+        await beta.escalate(BOSS, "Too cheap?")
+        deal = await boss.join(alpha.id, ALPHA)
+        names = [one.id for one in deal.conversation.escalations.values()]
+        with pytest.raises(MisuseError, match=names[1]):
+            await deal.resolve("resume")
+        await deal.resolve("resume", escalation=names[1])
+        await seen(alpha, deal)
+        assert list(alpha.conversation.escalations) == [ALPHA]
+        assert alpha.state == "ESCALATED"
+        await deal.resolve("resume")
+        assert deal.state == "CONVERSING"
+        with pytest.raises(Refused, match="nothing here waits"):
+            await deal.resolve("resume")

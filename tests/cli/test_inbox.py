@@ -60,9 +60,31 @@ async def talk(office: Office, authorities: list[str]) -> tuple[str, str]:
             deal = await alpha.invite(BETA, subject="GPUs", terms=terms)
             await deal.line.send(*observation())
             await deal.escalate(PERSON, "More than I may spend.", options=["180 USD"])
-            running = deal.conversation.escalation
-            assert running is not None
+            (running,) = deal.conversation.escalations.values()
             return deal.id, running.id
+        finally:
+            serving_beta.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving_beta
+
+
+async def talk_of_both(office: Office) -> tuple[str, str, str]:
+    """Each party calls the person with a question of its own. Gives session and both names."""
+    agents = {
+        uri: app.Agent(uri, node=office.url, home=office.home / uri.rsplit("/", 1)[1])
+        for uri in (ALPHA, BETA)
+    }
+    async with agents[BETA] as beta, agents[ALPHA] as alpha:
+        serving_beta = asyncio.create_task(serve(beta, Service()))
+        try:
+            deal = await alpha.invite(BETA, subject="GPUs")
+            await deal.line.send(*observation())
+            await deal.escalate(PERSON, "Too dear?")
+            other = await beta.join(deal.id, ALPHA)
+            await other.until(lambda now: now.state == "ESCALATED")
+            await other.escalate(PERSON, "Too cheap?")
+            first, second = other.conversation.escalations.values()
+            return deal.id, first.id, second.id
         finally:
             serving_beta.cancel()
             with suppress(asyncio.CancelledError):
@@ -138,6 +160,23 @@ def test_a_person_reads_a_table_and_may_name_the_session(office: Office) -> None
     done = office.run("inbox", "--as", PERSON, "decide", session, "resume")
     assert done.exit_code == 0, done.output
     assert f"session {session} is CONVERSING" in done.stdout
+
+
+def test_what_both_parties_ask_is_listed_and_decided_one_by_one(office: Office) -> None:
+    session, first, second = asyncio.run(talk_of_both(office))
+    waiting = office.read("inbox", "--as", PERSON)["waiting"]
+    assert [(one["id"], one["from"], one["says"]) for one in waiting] == [
+        (first, ALPHA, "Too dear?"),
+        (second, BETA, "Too cheap?"),
+    ]
+    both = office.run("inbox", "decide", session, "resume", "--as", PERSON)
+    assert both.exit_code == 2
+    assert f"name one: {first}, {second}" in " ".join(both.stderr.split())
+    assert office.read("inbox", "decide", second, "resume", "--as", PERSON)["state"] == "ESCALATED"
+    (left,) = office.read("inbox", "--as", PERSON)["waiting"]
+    assert left["id"] == first
+    told = office.read("inbox", "decide", session, "resume", "--as", PERSON)
+    assert (told["escalationId"], told["state"]) == (first, "CONVERSING")
 
 
 def test_nobody_decides_what_waits_for_another(office: Office) -> None:

@@ -25,8 +25,9 @@ from treaty.core.commitment import (
     claim,
     confirm,
     extend,
-    extend_for,
     has_pending,
+    hold,
+    let_go,
     next_due_ms,
     note_reserved,
     pass_time,
@@ -76,7 +77,7 @@ def test_a_proposed_commitment_waits_for_nothing() -> None:
     assert next_due_ms(commitment) is None
     assert pass_time(commitment, 10**12) == commitment
     assert ending(commitment, both_closed=True, at_ms=10**12, consent=True) is None
-    assert extend(commitment, 5) == extend_for(commitment, SELLER, 5) == commitment
+    assert extend(commitment, 5) == hold(commitment, SELLER, 5) == commitment
 
 
 def test_binding_starts_the_deadlines() -> None:
@@ -232,17 +233,33 @@ def test_a_claim_after_an_outage_has_its_plain_window() -> None:
     assert next_due_ms(claim(extend(bound(), 7), SELLER, 2_000)) == 2_000 + WINDOW_MS
 
 
-def test_one_partys_open_duties_can_be_moved_alone_and_back() -> None:
+def test_one_partys_open_duties_can_be_held_alone_and_let_go() -> None:
     commitment = bound(buyer=Method.COUNTERPARTY_CONFIRM)
-    moved = extend_for(commitment, SELLER, 9)
+    moved = hold(commitment, SELLER, 9)
 
     assert [duty.due_ms for duty in moved.obligations] == [
         DEADLINE_MS + 60_000,
         DEADLINE_MS + 60_009,
     ]
-    assert extend_for(moved, SELLER, -9) == commitment
-    claimed = claim(commitment, SELLER, 2_000)
-    assert extend_for(claimed, SELLER, 9) == claimed
+    assert let_go(moved, SELLER, 9) == commitment
+    assert hold(moved, SELLER, 9) == moved
+    assert let_go(commitment, SELLER, 9) == commitment
+
+
+def test_a_claim_under_a_hold_keeps_its_window_and_its_deadline_is_put_right() -> None:
+    commitment = claim(hold(bound(), SELLER, 100), SELLER, 2_000)
+    (duty,) = [one for one in commitment.obligations if one.party == SELLER]
+    (freed,) = [one for one in let_go(commitment, SELLER, 70).obligations if one.party == SELLER]
+
+    assert freed.due_ms == duty.due_ms == 2_000 + WINDOW_MS
+    assert freed.resume_ms == DEADLINE_MS + 60_030
+
+
+def test_a_hold_stops_at_what_was_decided_and_at_the_other_party() -> None:
+    kept = confirm(claim(bound(), SELLER, 2_000), BUYER, 3_000)
+    assert hold(kept, SELLER, 9) == kept
+    pending = bound(buyer=Method.COUNTERPARTY_CONFIRM)
+    assert let_go(hold(pending, BUYER, 9), SELLER, 9) == hold(pending, BUYER, 9)
 
 
 def ended(commitment: Commitment, state: CommitmentState) -> Commitment:
@@ -340,7 +357,7 @@ def test_time_decides_every_duty_and_ends_every_commitment(
             case ["outage"]:
                 commitment = extend(commitment, wait_ms)
             case ["hold"]:
-                commitment = extend_for(commitment, SELLER, wait_ms)
+                commitment = hold(let_go(commitment, SELLER, 0), SELLER, wait_ms)
             case _:
                 commitment = pass_time(commitment, at_ms)
         for old, new in itertools.zip_longest(before.obligations, commitment.obligations):

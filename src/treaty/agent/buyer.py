@@ -186,7 +186,10 @@ async def _is_approved(deal: Deal, agreed: Proposal, purchase: Purchase) -> bool
     called = [
         one.body
         for one in deal.messages
-        if isinstance(one.body, Escalate) and one.body.reference_id == agreed.id
+        # What the other party asks its own authority is no answer to this one's question.
+        if one.sender == deal.me
+        and isinstance(one.body, Escalate)
+        and one.body.reference_id == agreed.id
     ]
     if not called:
         await deal.escalate(mandate.authority, mandate.reason, reference=agreed.id)

@@ -15,7 +15,7 @@ from treaty.dialects.asp.conversation import Conversation, Proposal
 from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.folding import orders
 from treaty.dialects.asp.messages import Envelope, Performative
-from treaty.errors import Refused
+from treaty.errors import MisuseError, Refused
 from treaty.identity.disputes import arbiter_seed
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
@@ -272,12 +272,23 @@ class Deal:
             body["options"] = list(options)
         return await self.line.send(Performative.ESCALATE, body)
 
-    async def resolve(self, decision: str, note: str = "") -> Envelope:
-        """As the authority that was called: ``resume`` or ``abort`` (B11)."""
-        running = self.conversation.escalation
-        if running is None or running.authority != self.me:
+    async def resolve(
+        self, decision: str, note: str = "", *, escalation: str | None = None
+    ) -> Envelope:
+        """As the authority that was called: ``resume`` or ``abort`` (B11).
+
+        ``escalation`` names the one that is meant, should both parties have called this agent.
+        """
+        waiting = [
+            one.id
+            for one in self.conversation.escalations.values()
+            if one.authority == self.me and escalation in (None, one.id)
+        ]
+        if not waiting:
             raise Refused("nothing here waits for this agent's decision", "reference_unknown")
-        data: dict[str, Json] = {"escalationId": running.id, "decision": decision}
+        if len(waiting) > 1:
+            raise MisuseError(f"both parties wait: name one of {', '.join(waiting)}")
+        data: dict[str, Json] = {"escalationId": waiting[0], "decision": decision}
         if note:
             data["note"] = note
         subject = f"Decision: {decision}"

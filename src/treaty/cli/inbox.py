@@ -130,18 +130,22 @@ def _escalation(_uri: str, item: InboxItem, view: Mapping[str, Json]) -> Waiting
     from treaty.dialects.asp.codec import decode
     from treaty.dialects.asp.messages import Escalate
 
-    running = view.get("escalation")
     name = str(item.body.get("escalation"))
-    is_open = isinstance(running, dict) and running.get("escalationId") == name
+    all_running = view.get("escalations")
+    running = [
+        one
+        for one in (all_running if isinstance(all_running, list) else [])
+        if isinstance(one, dict) and one.get("escalationId") == name
+    ]
     body = decode(item.raw).body if item.raw is not None else None
     called = body if isinstance(body, Escalate) else None
     return Waiting(
         "decision",
         str(item.body.get("session")),
         str(item.body.get("from")),
-        is_open,
+        bool(running),
         str(view.get("state", "")),
-        str(running.get("until")) if is_open and isinstance(running, dict) else "",
+        str(running[0].get("until")) if running else "",
         name,
         called.reason if called else "",
         called.options if called else (),
@@ -234,6 +238,7 @@ async def _decide(
     uri: str, waiting: str, decision: str, note: str, node: str | None
 ) -> dict[str, Json]:
     from treaty import app
+    from treaty.cli.failures import Misused
     from treaty.cli.nodes import reaching, signer_of
     from treaty.errors import Refused
 
@@ -245,15 +250,19 @@ async def _decide(
     ]
     if not found:
         raise Refused(f"nothing called {waiting} ever waited for {uri}", "reference_unknown")
-    if not found[-1].open:
+    still = [one for one in found if one.open]
+    if not still:
         raise Refused(f"{waiting} waits no longer", "reference_unknown")
+    if len(still) > 1:
+        names = ", ".join(one.name for one in still)
+        raise Misused(f"both parties of {waiting} wait for {uri}", advice=f"name one: {names}")
     async with reaching(), app.Agent(uri, node=node, signer=signer) as me:
-        deal = await me.join(found[-1].session, found[-1].by)
-        envelope = await deal.resolve(decision, note)
+        deal = await me.join(still[0].session, still[0].by)
+        envelope = await deal.resolve(decision, note, escalation=still[0].name)
         await deal.line.sync()
         return {
             "session": deal.id,
-            "escalationId": found[-1].name,
+            "escalationId": still[0].name,
             "decision": decision,
             "hash": envelope.hash,
             "state": deal.conversation.wire_state,

@@ -328,14 +328,29 @@ def extend(commitment: Commitment, outage_ms: int) -> Commitment:
     )
 
 
-def extend_for(commitment: Commitment, party: str, by_ms: int) -> Commitment:
-    """Move the deadlines of what one party still has to do; ``by_ms`` may be negative (B9)."""
+def hold(commitment: Commitment, party: str, by_ms: int) -> Commitment:
+    """Give one party more time for what it still has to do, for as long as that is held (B9).
+
+    A duty of it that is held already, measured or decided is left as it is.
+    """
     if not commitment.live:
         return commitment
 
     def moved(duty: Obligation) -> Obligation:
-        if duty.party != party or duty.state is not ObligationState.PENDING or duty.measured:
+        is_open = duty.state in UNDECIDED and not duty.measured and not duty.held
+        if duty.party != party or not is_open:
             return duty
-        return evolve(duty, due_ms=duty.due_ms + by_ms)
+        return duties_of.postponed(evolve(duty, held=True), by_ms)
+
+    return _each(commitment, moved)
+
+
+def let_go(commitment: Commitment, party: str, unused_ms: int) -> Commitment:
+    """End a ``hold``, and take back what was not used of it."""
+
+    def moved(duty: Obligation) -> Obligation:
+        if duty.party != party or not duty.held:
+            return duty
+        return duties_of.postponed(evolve(duty, held=False), -unused_ms)
 
     return _each(commitment, moved)

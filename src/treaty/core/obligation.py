@@ -92,6 +92,8 @@ class Obligation:
     probe: Probe = Probe.NONE
     resume_ms: int = 0
     """Of a claim under a check: when the duty is breached, should the claim not hold."""
+    held: bool = False
+    """True while an escalation of the other party gives it more time."""
     claimed_ms: int = 0
     """When it was claimed last; 0 when never."""
     claims: int = 0
@@ -136,6 +138,20 @@ def is_claimable(duty: Obligation, at_ms: int) -> bool:
     # What is in dispute was due when it was, or would have been, found breached.
     is_new = duty.state is ObligationState.DISPUTED and not duty.claimed_ms
     return is_new and at_ms < duty.due_ms
+
+
+def postponed(duty: Obligation, by_ms: int) -> Obligation:
+    """Move the deadline of what is still to be done, or was when it was frozen.
+
+    What is claimed has a window instead, which does not move; should the claim not hold, the
+    deadline counts again. ``by_ms`` may be negative.
+    """
+    if duty.state is ObligationState.CLAIMED:
+        return evolve(duty, resume_ms=duty.resume_ms + by_ms)
+    is_unclaimed = duty.state is ObligationState.DISPUTED and not duty.claimed_ms
+    if duty.state is ObligationState.PENDING or is_unclaimed:
+        return evolve(duty, due_ms=duty.due_ms + by_ms)
+    return duty
 
 
 def claimed(duty: Obligation, at_ms: int, window_ms: int) -> Obligation:

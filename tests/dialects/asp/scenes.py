@@ -171,6 +171,42 @@ def escalated_one_sided_offered() -> Stage:
     return stage
 
 
+def escalated_by_both() -> Stage:
+    """Alpha has called its boss, and beta its chief."""
+    stage = escalated_one_sided()
+    stage.beta.escalate("esc2", to="chief")
+    return stage
+
+
+def escalated_by_both_executing() -> Stage:
+    """The same while a commitment is bound."""
+    stage = escalated_one_sided_executing()
+    stage.beta.escalate("esc2", to="chief")
+    return stage
+
+
+def escalated_by_both_offered() -> Stage:
+    """Beta had offered to end the commitment when both called their own authorities."""
+    stage = escalated_one_sided_offered()
+    stage.beta.escalate("esc2", to="chief")
+    return stage
+
+
+def escalated_by_both_agreeing() -> Stage:
+    """Alpha has called the umpire over a commitment that is not bound yet, and beta its chief."""
+    stage = agreeing()
+    stage.alpha.escalate("esc")
+    stage.beta.escalate("esc2", to="chief")
+    return stage
+
+
+def escalated_to_one() -> Stage:
+    """Both have called the umpire, each with its own question."""
+    stage = escalated_executing()
+    stage.beta.escalate("esc2")
+    return stage
+
+
 def closing() -> Stage:
     """Alpha has closed; nothing was ever bound."""
     stage = in_company()
@@ -220,8 +256,9 @@ SCENES: dict[str, Callable[[], Stage]] = {
         introduced, conversing, in_company, agreeing, agreeing_again, executing,
         executing_claimed, executing_offered, executing_settled, escalated, escalated_agreeing,
         escalated_executing, escalated_one_sided, escalated_one_sided_executing,
-        escalated_one_sided_offered, closing, closing_claimed, closed, closed_live,
-        closed_silent, failed,
+        escalated_one_sided_offered, escalated_by_both, escalated_by_both_executing,
+        escalated_by_both_offered, escalated_by_both_agreeing, escalated_to_one, closing,
+        closing_claimed, closed, closed_live, closed_silent, failed,
     )
 }  # fmt: skip
 

@@ -61,6 +61,7 @@ URIS = {
     "delta": "agent://cloudprime.io/gpu/delta",
     "umpire": "agent://umpire.example/desk",
     "boss": "agent://acme.com/people/boss",
+    "chief": "agent://cloudprime.io/people/chief",
     "stranger": "agent://elsewhere.example/stranger",
 }
 

@@ -22,7 +22,7 @@ TIMEOUTS = [
     ("identityMs", "identity", 30 * SECOND, 5 * SECOND, 10 * MINUTE),
     ("idleMs", "idle", 30 * MINUTE, MINUTE, 7 * DAY),
     ("agreeingMs", "agreeing", 5 * MINUTE, 10 * SECOND, DAY),
-    ("escalatedMs", "escalated", DAY, 10 * SECOND, DAY),
+    ("escalatedMs", "escalated:esc", DAY, 10 * SECOND, DAY),
     ("closingMs", "closing", MINUTE, 10 * SECOND, HOUR),
     ("proposedDuration", "session", HOUR, SECOND, 366 * DAY),
 ]
@@ -50,7 +50,7 @@ def played_to(stage: Stage, timer: str) -> Stage:
     if timer == "agreeing":
         stage.alpha.observe()
         stage.alpha.commit()
-    elif timer == "escalated":
+    elif timer == "escalated:esc":
         stage.alpha.observe()
         stage.alpha.escalate()
     elif timer == "closing":
@@ -328,8 +328,9 @@ def test_an_escrow_movement_needs_a_commitment_with_escrow() -> None:
 
 def test_a_hostile_log_ends_in_our_own_errors() -> None:
     """Whatever timer a forged log claims, in whatever state: it is due, or it is refused."""
-    names = ["invitation", "identity", "idle", "session", "agreeing", "escalated", "closing",
-             "commitment:cmt", "commitment:", "commitment:nothing"]  # fmt: skip
+    names = ["invitation", "identity", "idle", "session", "agreeing", "escalated:esc", "closing",
+             "commitment:cmt", "commitment:", "commitment:nothing", "escalated:",
+             "escalated:nothing"]  # fmt: skip
     answers = set()
     for scene_name in SCENES:
         conversation = scene(scene_name).conversation

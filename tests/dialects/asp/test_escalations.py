@@ -29,10 +29,10 @@ def test_an_escalation_lasts_its_timeout_at_most() -> None:
     stage = calm_with(escalatedMs=HOUR)
     stage.alpha.escalate("esc")
 
-    assert stage.timers == {"escalated": HOUR}
+    assert stage.timers == {"escalated:esc": HOUR}
     stage.wait(HOUR)
     assert stage.state == "CONVERSING"
-    assert stage.conversation.escalation is None
+    assert not stage.conversation.escalations
 
 
 def test_what_was_used_is_counted_per_party() -> None:
@@ -56,7 +56,7 @@ def test_a_late_host_takes_no_more_of_the_day_than_was_allowed() -> None:
     stage = calm_with(escalatedMs=HOUR)
     stage.alpha.escalate("esc")
     stage.lag(5 * HOUR)
-    stage.fire("escalated")
+    stage.fire("escalated:esc")
 
     assert stage.conversation.escalated_ms == {ALPHA: HOUR}
 
@@ -111,7 +111,7 @@ def test_however_it_ends_the_deadlines_move_by_what_it_lasted(how: str) -> None:
         return
 
     lasted_ms = 30 * MINUTE if how == "timeout" else 20 * MINUTE
-    assert stage.conversation.escalation is None
+    assert not stage.conversation.escalations
     assert stage.duty("provider").due_ms == due_ms + lasted_ms
 
 
@@ -124,9 +124,8 @@ def test_the_agreement_timer_begins_anew_after_an_escalation() -> None:
 
 
 def test_an_escalation_of_a_listed_authority_is_common() -> None:
-    assert scene("escalated").conversation.escalation is not None
-    assert scene("escalated").conversation.escalation.common
-    assert not scene("escalated_one_sided").conversation.escalation.common
+    assert scene("escalated").conversation.escalations[ALPHA].common
+    assert not scene("escalated_one_sided").conversation.escalations[ALPHA].common
 
 
 def test_the_accepted_counters_authorities_are_the_common_ones() -> None:
@@ -140,8 +139,7 @@ def test_the_accepted_counters_authorities_are_the_common_ones() -> None:
     for number, (name, common) in enumerate([("umpire", False), ("boss", True)]):
         fork = stage.fork()
         fork.alpha.escalate(f"e{number}", to=name)
-        assert fork.conversation.escalation is not None
-        assert fork.conversation.escalation.common is common
+        assert fork.conversation.escalations[ALPHA].common is common
 
 
 def test_an_authority_becomes_a_participant_and_stays_one() -> None:
@@ -173,3 +171,60 @@ def test_an_abort_by_ones_own_authority_is_an_offer_while_something_is_bound() -
     stage.beta.close("cancelled")
     assert stage.state == "CLOSED"
     assert stage.commitment_of().state.name == "ENDED"
+
+
+def test_two_run_at_once_and_each_is_booked_for_its_own_party() -> None:
+    stage = calm_with(escalatedMs=10 * HOUR)
+    stage.alpha.escalate("e1", to="boss")
+    stage.wait(2 * HOUR)
+    stage.beta.escalate("e2", to="chief")
+    assert stage.timers == {"escalated:e1": 8 * HOUR, "escalated:e2": 10 * HOUR}
+    stage.wait(HOUR)
+    stage.boss.resolve("resume", "e1")
+    assert stage.conversation.escalated_ms == {ALPHA: 3 * HOUR}
+    stage.wait(HOUR)
+    stage.chief.resolve("resume", "e2")
+
+    assert stage.conversation.escalated_ms == {ALPHA: 3 * HOUR, BETA: 2 * HOUR}
+    assert stage.state == "CONVERSING"
+
+
+def test_when_a_party_closes_every_escalation_is_over_and_booked() -> None:
+    stage = calm_with()
+    stage.alpha.escalate("e1", to="boss")
+    stage.wait(2 * HOUR)
+    stage.beta.escalate("e2", to="chief")
+    stage.wait(HOUR)
+    stage.alpha.close("cancelled")
+
+    assert not stage.conversation.escalations
+    assert stage.conversation.escalated_ms == {ALPHA: 3 * HOUR, BETA: HOUR}
+
+
+def test_a_claim_that_fails_its_check_has_no_more_time_than_the_escalation_took() -> None:
+    stage = calm_with()
+    metric = {"url": "https://metrics.example/gpu", "by": BETA}
+    provider = {"verificationMethod": "health-check-endpoint", "verification": metric}
+    stage.alpha.commit(provider=provider)
+    stage.beta.accept("cmt")
+    due_ms = stage.duty("provider").due_ms
+    stage.alpha.escalate("esc")
+    stage.beta.fulfil("cmt")
+    stage.wait(10 * MINUTE)
+    stage.umpire.resolve("resume")
+    stage.answer("provider", 500)
+
+    assert stage.duty("provider").state == "PENDING"
+    assert stage.duty("provider").due_ms == due_ms + 10 * MINUTE
+
+
+def test_a_turn_that_begins_under_an_escalation_is_held_by_it() -> None:
+    stage = calm_with(escalatedMs=HOUR)
+    stage.alpha.escalate("esc", to="boss")
+    stage.wait(20 * MINUTE)
+    note = {"informType": "progress", "subject": "n", "data": {}}
+    stage.alpha.say("INFORM", note, constraints={"maxResponseTimeMs": MINUTE})
+    stage.wait(10 * MINUTE)
+    stage.boss.resolve("resume")
+
+    assert stage.timers[f"turn:{BETA}"] == MINUTE

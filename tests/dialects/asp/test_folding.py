@@ -261,6 +261,7 @@ MOVES: list[Callable[[Stage, str, int], object]] = [
     lambda stage, who, n: getattr(stage, who).escalate(f"e{n}", ("umpire", "boss")[n % 2]),
     lambda stage, who, n: stage.umpire.resolve(("resume", "abort")[n % 2], _running(stage)),
     lambda stage, who, n: stage.boss.resolve(("resume", "abort")[n % 2], _running(stage)),
+    lambda stage, who, n: stage.boss.resolve(("resume", "abort")[n % 2], _newest(stage)),
     lambda stage, who, n: getattr(stage, who).close("completed", *stage.conversation.commitments),
     lambda stage, who, n: getattr(stage, who).close(("cancelled", "failed")[n % 2]),
     lambda stage, who, n: getattr(stage, who).delegate(f"d{n}", "gamma"),
@@ -276,8 +277,11 @@ def _some(things: Any, n: int) -> str:
 
 
 def _running(stage: Stage) -> str:
-    running = stage.conversation.escalation
-    return running.id if running else "nothing"
+    return next((one.id for one in stage.conversation.escalations.values()), "nothing")
+
+
+def _newest(stage: Stage) -> str:
+    return next((one.id for one in reversed(stage.conversation.escalations.values())), "nothing")
 
 
 WALK = st.lists(
@@ -317,7 +321,12 @@ def check_soundness(stage: Stage, before: Conversation) -> None:
         one.messages for one in (*now.participants.values(), *now.former.values())
     )
     assert now.ids >= before.ids
-    assert (now.escalation is not None) == (now.state == "ESCALATED")
+    assert bool(now.escalations) == (now.state == "ESCALATED")
+    for side, running in now.escalations.items():
+        assert running.author == side
+        assert running.since_ms <= stage.now_ms
+    held = {now.other(side) for side in now.escalations}
+    assert all(duty.party in held for one in now.live for duty in one.obligations if duty.held)
     assert START_MS <= now.started_ms <= stage.now_ms
     assert not orders(now)
     for name, commitment in now.commitments.items():

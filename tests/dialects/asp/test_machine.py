@@ -7,13 +7,15 @@ leave the session as it was. The scenes are reached by real messages (``scenes.p
 Words: ``principal`` inviter or invitee; ``other``/``author`` the side that did not make, or made,
 what the message refers to; ``party`` a principal or its binding delegate. In CONVERSING, AGREEING
 and EXECUTING a binding delegate has its principal's rows, except DELEGATE, ESCALATE and CLOSE.
-``=`` stay, ``<`` back to where the state was entered from.
+``=`` stay, ``<`` back to where the state was entered from, once no other escalation runs;
+``uncalled`` a principal that has none running.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
@@ -58,6 +60,7 @@ AGREEING                                   author     withdraw:offered          
 AGREEING                                   principal  clarify inform identity ask observe  =
 EXECUTING                                  principal  inform ask clarify observe        =
 CONVERSING AGREEING EXECUTING              principal  escalate                          ESCALATED
+ESCALATED                                  uncalled   escalate                          =
 ESCALATED                                  authority  resume                            <
 ESCALATED                                  authority  abort:common abort:consent        CLOSED
 ESCALATED                                  authority  abort:offer                       <
@@ -97,6 +100,13 @@ def rows() -> Iterator[Row]:
 ROWS = tuple(rows())
 
 
+class Call(NamedTuple):
+    """Who has called whom."""
+
+    escalator: str
+    authority: str
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is true in a scene, told by hand; nothing is read from the session."""
@@ -114,8 +124,8 @@ class Facts:
     """``cmt`` exists."""
     owes: bool = False
     """beta has not yet claimed its part of ``cmt``."""
-    authority: str = ""
-    escalator: str = ""
+    calls: dict[str, Call] = field(default_factory=dict)
+    """Running escalations by their ids."""
     closer: str = ""
     """Whose CLOSE is in, in CLOSING."""
     offer_by: str = ""
@@ -126,7 +136,9 @@ class Facts:
 TALK = {"things": "inv table"}
 DEAL: dict[str, Any] = {**TALK, "cmt": True, "bound": True}
 OPEN: dict[str, Any] = {**DEAL, "owes": True}
-ALPHA_CALLS = {"escalator": "alpha"}
+UMPIRE = {"calls": {"esc": Call("alpha", "umpire")}}
+BOSS = {"calls": {"esc": Call("alpha", "boss")}}
+BOTH = {"calls": {"esc": Call("alpha", "boss"), "esc2": Call("beta", "chief")}}
 
 FACTS = {
     "idle": Facts("IDLE"),
@@ -144,21 +156,29 @@ FACTS = {
     "executing_claimed": Facts("EXECUTING", **DEAL),
     "executing_offered": Facts("EXECUTING", offer_by="alpha", **OPEN),
     "executing_settled": Facts("EXECUTING", cmt=True, **TALK),
-    "escalated": Facts("ESCALATED", "CONVERSING", authority="umpire", **ALPHA_CALLS, **TALK),
+    "escalated": Facts("ESCALATED", "CONVERSING", **UMPIRE, **TALK),
     "escalated_agreeing": Facts(
-        "ESCALATED", "AGREEING", authority="umpire", escalator="beta", cmt=True, **TALK
+        "ESCALATED", "AGREEING", calls={"esc": Call("beta", "umpire")}, cmt=True, **TALK
     ),
-    "escalated_executing": Facts(
-        "ESCALATED", "EXECUTING", authority="umpire", **ALPHA_CALLS, **OPEN
+    "escalated_executing": Facts("ESCALATED", "EXECUTING", **UMPIRE, **OPEN),
+    "escalated_one_sided": Facts("ESCALATED", "CONVERSING", **BOSS, **TALK),
+    "escalated_one_sided_executing": Facts("ESCALATED", "EXECUTING", **BOSS, **OPEN),
+    "escalated_one_sided_offered": Facts("ESCALATED", "EXECUTING", offer_by="beta", **BOSS, **OPEN),
+    "escalated_by_both": Facts("ESCALATED", "CONVERSING", **BOTH, **TALK),
+    "escalated_by_both_executing": Facts("ESCALATED", "EXECUTING", **BOTH, **OPEN),
+    "escalated_by_both_offered": Facts("ESCALATED", "EXECUTING", offer_by="beta", **BOTH, **OPEN),
+    "escalated_by_both_agreeing": Facts(
+        "ESCALATED",
+        "AGREEING",
+        cmt=True,
+        **TALK,
+        calls={"esc": Call("alpha", "umpire"), "esc2": Call("beta", "chief")},
     ),
-    "escalated_one_sided": Facts(
-        "ESCALATED", "CONVERSING", authority="boss", **ALPHA_CALLS, **TALK
-    ),
-    "escalated_one_sided_executing": Facts(
-        "ESCALATED", "EXECUTING", authority="boss", **ALPHA_CALLS, **OPEN
-    ),
-    "escalated_one_sided_offered": Facts(
-        "ESCALATED", "EXECUTING", authority="boss", offer_by="beta", **ALPHA_CALLS, **OPEN
+    "escalated_to_one": Facts(
+        "ESCALATED",
+        "EXECUTING",
+        **OPEN,
+        calls={"esc": Call("alpha", "umpire"), "esc2": Call("beta", "umpire")},
     ),
     "closing": Facts("CLOSING", closer="alpha", **TALK),
     "closing_claimed": Facts("CLOSING", closer="alpha", **DEAL),
@@ -189,9 +209,9 @@ def messages() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for kind in ("progress", "result", "error", "note"):
         yield f"inform {kind}", "", {"INFORM": {"informType": kind, "data": {}}}
     yield "identity", "", {"INFORM": {"informType": "identity"}}
-    for decision in ("resume", "abort"):
-        data = {"escalationId": "esc", "decision": decision}
-        yield decision, "", {"INFORM": {"informType": "resolution", "data": data}}
+    for name, decision in product(("esc", "esc2"), ("resume", "abort")):
+        data = {"escalationId": name, "decision": decision}
+        yield decision, name, {"INFORM": {"informType": "resolution", "data": data}}
     for status, said in (("fulfilled", "claim"), ("confirmed", "confirm")):
         data = {"commitmentId": "cmt", "status": status}
         yield said, "cmt", {"INFORM": {"informType": "result", "data": data}}
@@ -234,19 +254,23 @@ def words_for(facts: Facts, side: str, said: str, reference: str) -> str | None:
     if said == "clarify":
         return "clarify" if "inv" in things else None
     if said == "abort":
-        return f"abort:{_ending_by(facts)}"
+        return (
+            f"abort:{_ending_by(facts, facts.calls[reference])}"
+            if reference in facts.calls
+            else said
+        )
     if said.startswith("close "):
         return _close_word(facts, side, said.removeprefix("close "))
     return said
 
 
-def _ending_by(facts: Facts) -> str:
+def _ending_by(facts: Facts, call: Call) -> str:
     """An abort by a common authority ends all; by another one it is a CLOSE ``cancelled``."""
-    if facts.authority == "umpire":
+    if call.authority == "umpire":
         return "common"
     if not facts.bound:
         return "end"
-    return "consent" if facts.offer_by == "beta" else "offer"
+    return "offer" if facts.offer_by in ("", call.escalator) else "consent"
 
 
 def _close_word(facts: Facts, side: str, reason: str) -> str:
@@ -274,7 +298,8 @@ def is_one(facts: Facts, actor: str, said: str, reference: str, who: str) -> boo
         "author": is_principal and side == author,
         "advisory": actor == "gamma",
         "delegate": actor in ("gamma", "delta"),
-        "authority": actor == facts.authority,
+        "authority": reference in facts.calls and actor == facts.calls[reference].authority,
+        "uncalled": actor in ("alpha", "beta") and actor not in _callers(facts),
         "obliged": side == "beta" and facts.owes,
         "revoked": actor == "revoked alpha",
     }[who]
@@ -286,7 +311,16 @@ def is_here(facts: Facts, actor: str) -> bool:
         return facts.state != "IDLE"
     if actor in ("gamma", "delta"):
         return "table" in facts.things
-    return actor == facts.authority
+    return is_authority(facts, actor)
+
+
+def is_authority(facts: Facts, actor: str) -> bool:
+    """Has somebody called the actor?"""
+    return actor in (one.authority for one in facts.calls.values())
+
+
+def _callers(facts: Facts) -> list[str]:
+    return [one.escalator for one in facts.calls.values()]
 
 
 class Verdict(NamedTuple):
@@ -316,6 +350,8 @@ def expected(name: str, actor: str, said: str, reference: str) -> Verdict:
     word = words_for(facts, SIDES.get(actor, ""), said, reference)
     if word is None:
         return refusal("transition_invalid", *UNKNOWN)
+    if said in ("resume", "abort") and is_authority(facts, actor) and reference not in facts.calls:
+        return refusal("reference_unknown")
     if said in ("claim", "confirm") and word != "inform" and not facts.bound:
         return refusal("transition_invalid", *([] if facts.cmt else UNKNOWN))
     found = [
@@ -346,7 +382,7 @@ def _is_exception(name: str, facts: Facts, actor: str, word: str, said: str) -> 
 def _state_after(name: str, facts: Facts, actor: str, row: Row, word: str) -> str:
     if row.next == "INTRODUCED" and name == "invited_accepted":
         return "INVITED_ACCEPTED"  # "when both have"
-    if row.next == "=":
+    if row.next == "=" or (row.next == "<" and len(facts.calls) > 1):
         return facts.state
     return facts.back if row.next == "<" else row.next
 
@@ -360,8 +396,9 @@ def _expected_of_revoked(facts: Facts, said: str) -> Verdict:
 
 def _is_beside_the_escalation(facts: Facts, actor: str) -> bool:
     """An authority that not both had listed pauses only the side that called it."""
-    is_other = SIDES.get(actor, facts.escalator) != facts.escalator
-    return facts.state == "ESCALATED" and facts.authority == "boss" and is_other
+    callers = _callers(facts)
+    is_common = any(one.authority == "umpire" for one in facts.calls.values())
+    return bool(callers) and not is_common and SIDES.get(actor, callers[0]) not in callers
 
 
 def _expected_beneath(name: str, actor: str, said: str, reference: str) -> Verdict:
@@ -372,8 +409,8 @@ def _expected_beneath(name: str, actor: str, said: str, reference: str) -> Verdi
         "escalated_one_sided_offered": "executing_offered_by_beta",
     }[name]
     verdict = expected(twin, actor, said, reference)
-    if said == "escalate" and verdict.state:
-        return refusal("transition_invalid")  # one is running
+    if verdict.state == "ESCALATED":
+        return Verdict("ESCALATED", beneath=FACTS[twin].state)
     if verdict.state in ("", "CLOSING", "CLOSED"):
         return verdict
     return Verdict("ESCALATED", beneath=verdict.state)

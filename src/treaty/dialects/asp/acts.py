@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from treaty.core.session import RETURN, enter
-from treaty.dialects.asp.conversation import Conversation
+from treaty.dialects.asp.conversation import Conversation, Escalation
+from treaty.dialects.asp.escalations import is_paused, running_called
 from treaty.dialects.asp.machine import (
     AGREEING,
     CLOSED,
@@ -37,6 +38,7 @@ from treaty.dialects.asp.messages import (
 )
 from treaty.errors import Refused, WireError, shown
 from treaty.wire.evolving import evolve
+from treaty.wire.fields import ident
 
 _CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSED, FAILED))
 _CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
@@ -50,10 +52,7 @@ def seen_from(conversation: Conversation, sender: str) -> Conversation:
     A one-sided escalation pauses only the side that called it: for the other one the session
     stands where it stood (B9).
     """
-    running = conversation.escalation
-    if conversation.state != ESCALATED or running is None or running.common:
-        return conversation
-    if conversation.side(sender) != conversation.other(running.author):
+    if conversation.state != ESCALATED or is_paused(conversation, conversation.side(sender)):
         return conversation
     return evolve(conversation, session=enter(RULES, conversation.session, RETURN))
 
@@ -74,7 +73,7 @@ def act_of(conversation: Conversation, envelope: Envelope) -> str:
         _known(conversation, body.reference_id)
         return name
     if isinstance(body, Inform):
-        return _inform_act(conversation, body)
+        return _inform_act(conversation, envelope.sender, body)
     if isinstance(body, Close):
         kind = _close_kind(conversation, conversation.side(envelope.sender), body.reason)
         return "CLOSE" if kind == "end" else f"CLOSE/{kind}"
@@ -134,12 +133,12 @@ def new_id(body: Body) -> str | None:
     return None
 
 
-def _inform_act(conversation: Conversation, body: Inform) -> str:
+def _inform_act(conversation: Conversation, sender: str, body: Inform) -> str:
     kind, state = body.inform_type, conversation.state
     if kind == "identity":
         return "INFORM/identity"
     if kind == "resolution":
-        return _resolution_act(conversation, body)
+        return _resolution_act(conversation, sender, body)
     if state in _CLAIM_PLACES and claimed_commitment(body) is not None:
         return "INFORM/claim"
     if state == ESCALATED and kind in _REPORTS:
@@ -147,15 +146,25 @@ def _inform_act(conversation: Conversation, body: Inform) -> str:
     return "INFORM"
 
 
-def _resolution_act(conversation: Conversation, body: Inform) -> str:
+def _resolution_act(conversation: Conversation, sender: str, body: Inform) -> str:
     """``abort`` by an authority of one side only is that side's CLOSE ``cancelled`` (B9)."""
     decision = body.data.get("decision")
     if decision not in ("resume", "abort"):
         raise WireError(f"a resolution decides resume or abort, not {shown(decision)}")
-    running = conversation.escalation
+    running = resolved_escalation(conversation, body)
+    if running is None and _leads(conversation, sender):
+        name = ident(body.data, "escalationId")
+        raise Refused(f"no escalation called {shown(name)} is running", "reference_unknown")
     if decision == "resume" or running is None or running.common:
         return f"INFORM/{decision}"
     return f"INFORM/abort-{_close_kind(conversation, running.author, 'cancelled')}"
+
+
+def resolved_escalation(conversation: Conversation, body: Body) -> Escalation | None:
+    """The running escalation that a resolution decides, or None (B11)."""
+    if not isinstance(body, Inform) or body.inform_type != "resolution":
+        return None
+    return running_called(conversation, body.data.get("escalationId"))
 
 
 def claimed_commitment(body: Inform) -> str | None:
@@ -192,7 +201,8 @@ def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozen
     if participant.revoked:
         return frozenset(("revoked",))
     words = set(_ROLE_WORDS[participant.role])
-    if _leads(conversation, envelope.sender):
+    decided = resolved_escalation(conversation, envelope.body)
+    if decided is not None and decided.authority == envelope.sender:
         words.add("authority")
     author = _author(conversation, participant.side, envelope, act)
     if author and "party" in words and (act != "CLOSE" or "principal" in words):
@@ -201,8 +211,7 @@ def standing(conversation: Conversation, envelope: Envelope, act: str) -> frozen
 
 
 def _leads(conversation: Conversation, sender: str) -> bool:
-    running = conversation.escalation
-    return running is not None and running.authority == sender
+    return any(one.authority == sender for one in conversation.escalations.values())
 
 
 _ROLE_WORDS: Final = {

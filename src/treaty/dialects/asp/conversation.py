@@ -139,8 +139,14 @@ class Escalation:
     authority: str
     common: bool
     """True when both principals listed this authority (B9)."""
+    since_ms: int
     allowed_ms: int
     """How long it may last; the other party's deadlines are moved by what it takes of it."""
+
+    @property
+    def until_ms(self) -> int:
+        """When it ends undecided."""
+        return self.since_ms + self.allowed_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,8 @@ class Conversation:
     reported: frozenset[str] = frozenset()
     """Commitments whose outcome stands in the log."""
     delegations: Mapping[str, Delegation] = field(default_factory=_nothing)
-    escalation: Escalation | None = None
+    escalations: Mapping[str, Escalation] = field(default_factory=_nothing)
+    """Principal -> its running escalation; each party may have one (B9)."""
     escalated_ms: Mapping[str, int] = field(default_factory=_nothing)
     """Principal -> how long its escalations have lasted in sum (B9)."""
     turns: Mapping[str, Turn] = field(default_factory=_nothing)
@@ -249,6 +256,11 @@ class Conversation:
         """The principal an agent acts for."""
         participant = self.participants.get(uri)
         return participant.side if participant else ""
+
+    def held_ms(self, side: str, at_ms: int) -> int:
+        """How much longer the other's escalation may hold a principal's deadlines from now (B9)."""
+        running = self.escalations.get(self.other(side))
+        return 0 if running is None else max(0, running.until_ms - at_ms)
 
     def timeout_ms(self, name: str) -> int:
         """A timeout of this session, or the protocol's default (B10)."""

@@ -31,6 +31,7 @@ from treaty.dialects.asp.conversation import (
     with_proposal,
 )
 from treaty.dialects.asp.delegations import leave
+from treaty.dialects.asp.escalations import delayed, end_escalation, running_called
 from treaty.dialects.asp.folding import arrive, stamp
 from treaty.dialects.asp.machine import (
     AGREEING,
@@ -91,9 +92,10 @@ def _state_timers(conversation: Conversation) -> list[Deadline]:
     if state == AGREEING:
         return [_since_entered(conversation, "agreeing")]
     if state == ESCALATED:
-        assert conversation.escalation is not None
-        allowed_ms = conversation.escalation.allowed_ms
-        return [Deadline("escalated", conversation.entered_ms + allowed_ms)]
+        return [
+            Deadline(f"{_ESCALATED}{one.id}", one.until_ms)
+            for one in conversation.escalations.values()
+        ]
     if state == CLOSING:
         return [_since_entered(conversation, "closing")]
     # No timer fails a session with a bound commitment.
@@ -163,15 +165,14 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
 
 _COMMITMENT: Final = "commitment:"
 _DELEGATION: Final = "delegation:"
+_ESCALATED: Final = "escalated:"
 _TURN: Final = "turn:"
-_TIMERS: Final = frozenset(
-    ("invitation", "identity", "idle", "session", "agreeing", "escalated", "closing")
-)
+_NAMED: Final = (_COMMITMENT, _DELEGATION, _ESCALATED, _TURN, disputes.TIMER)
+_TIMERS: Final = frozenset(("invitation", "identity", "idle", "session", "agreeing", "closing"))
 
 
 def _fire(conversation: Conversation, name: str) -> Conversation:
-    named = name.startswith((_COMMITMENT, _DELEGATION, _TURN, disputes.TIMER))
-    if name not in _TIMERS and not named:
+    if name not in _TIMERS and not name.startswith(_NAMED):
         return conversation
     if not any(
         one.name == name and one.due_ms <= conversation.at_ms for one in deadlines(conversation)
@@ -186,19 +187,27 @@ def _fire(conversation: Conversation, name: str) -> Conversation:
         return disputes.fire(conversation, name)
     if name.startswith(_TURN):
         return pass_turn(conversation, name.removeprefix(_TURN))
+    if name.startswith(_ESCALATED):
+        return _end_undecided(conversation, name.removeprefix(_ESCALATED))
     if name in ("invitation", "identity"):
         return _enter(conversation, FAILED)
     if name in ("idle", "session"):
         return _enter(conversation, CLOSED if conversation.settled else FAILED)
     if name == "agreeing":
         return _expire_proposed(conversation)
-    if name == "escalated":
-        return _enter(conversation, RETURN)
     return _close_silent(conversation)
 
 
 def _enter(conversation: Conversation, target: str) -> Conversation:
     return evolve(conversation, session=enter(RULES, conversation.session, target))
+
+
+def _end_undecided(conversation: Conversation, name: str) -> Conversation:
+    """The session goes on where it was called, unless the other party's escalation runs still."""
+    running = running_called(conversation, name)
+    assert running is not None
+    moved = end_escalation(conversation, running, conversation.at_ms)
+    return moved if moved.escalations else _enter(moved, RETURN)
 
 
 def _expire_proposed(conversation: Conversation) -> Conversation:
@@ -275,7 +284,7 @@ def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
         moved = with_commitment(moved, extend(commitment, gone_ms))
     for side in moved.principals:
         moved = move_turn(moved, side, gone_ms)
-    return disputes.extended(moved, gone_ms)
+    return disputes.extended(delayed(moved, gone_ms), gone_ms)
 
 
 def _revoke(conversation: Conversation, fact: HostFact) -> Conversation:

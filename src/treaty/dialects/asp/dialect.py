@@ -253,10 +253,10 @@ def _notices(before: Conversation, after: Conversation, message: Envelope) -> Se
         if delegation.state == "joined" and (old is None or old.state != "joined"):
             body = {"session": after.id, "delegation": delegation.id, "from": delegation.author}
             found.append(InboxNotice(delegation.target, "delegation", body))
-    running = after.escalation
-    if running is not None and before.escalation is None:
-        body = {"session": after.id, "escalation": running.id, "from": message.sender}
-        found.append(InboxNotice(running.authority, "escalation", body))
+    for side, running in after.escalations.items():
+        if side not in before.escalations:
+            body = {"session": after.id, "escalation": running.id, "from": message.sender}
+            found.append(InboxNotice(running.authority, "escalation", body))
     return found
 
 

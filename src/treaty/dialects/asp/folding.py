@@ -22,6 +22,7 @@ from treaty.dialects.asp.acts import (
     claimed_commitment,
     claimed_part,
     new_id,
+    resolved_escalation,
     seen_from,
     standing,
 )
@@ -29,6 +30,7 @@ from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
     Delegation,
+    Escalation,
     Participant,
     Proposal,
     with_commitment,
@@ -38,7 +40,12 @@ from treaty.dialects.asp.conversation import (
 )
 from treaty.dialects.asp.delegations import join, leave, note_commitment, read_limits
 from treaty.dialects.asp.disputes import bond_orders
-from treaty.dialects.asp.escalations import begin_escalation, end_escalation
+from treaty.dialects.asp.escalations import (
+    begin_escalation,
+    end_all,
+    end_escalation,
+    held_from,
+)
 from treaty.dialects.asp.machine import CLOSED, CLOSING, ESCALATED, RULES
 from treaty.dialects.asp.messages import (
     Accept,
@@ -79,16 +86,13 @@ def fold_message(
     words = standing(view, envelope, act)
     party = conversation.side(envelope.sender)
     session = advance(RULES, view.session, act, words, party=party)
-    if view is not conversation and session.state not in _ENDING:
-        # What the other side does under a one-sided escalation leaves that running.
-        session = enter(RULES, session, ESCALATED)
     moved = evolve(
         conversation,
         session=session,
         inviter=conversation.inviter or envelope.sender,
         participants=_counted(conversation, envelope.sender, public_key),
     )
-    moved = note_turn(_apply(moved, envelope, act, at_ms), envelope, at_ms)
+    moved = _paused(note_turn(_apply(moved, envelope, act, at_ms), envelope, at_ms))
     named = new_id(envelope.body)
     moved = evolve(
         moved,
@@ -103,11 +107,18 @@ def fold_message(
     return arrive(conversation, moved)
 
 
+def _paused(moved: Conversation) -> Conversation:
+    """While an escalation runs the session is ESCALATED, whatever goes on beside it, or closing."""
+    if not moved.escalations or moved.state in _ENDING:
+        return moved
+    return evolve(moved, session=enter(RULES, moved.session, ESCALATED))
+
+
 def arrive(before: Conversation, moved: Conversation) -> Conversation:
-    """Note when a state was entered, end an escalation that was left, then ``conclude``."""
+    """Note when a state was entered, end escalations that were left, then ``conclude``."""
     if moved.state != before.state:
-        if before.state == ESCALATED:
-            moved = end_escalation(moved, before.entered_ms, moved.at_ms)
+        if moved.state != ESCALATED:
+            moved = end_all(moved, moved.at_ms)
         moved = evolve(moved, entered_ms=moved.at_ms)
     return conclude(moved)
 
@@ -152,7 +163,7 @@ def _apply(moved: Conversation, envelope: Envelope, act: str, at_ms: int) -> Con
     if isinstance(body, Delegate):
         return _delegate(moved, envelope, body)
     if isinstance(body, Escalate):
-        return _escalate(moved, envelope, body)
+        return _escalate(moved, envelope, body, at_ms)
     if isinstance(body, Close):
         return _close(moved, moved.side(envelope.sender), body, act, at_ms)
     return moved
@@ -214,7 +225,7 @@ def _accept(moved: Conversation, body: Accept, act: str, at_ms: int) -> Conversa
         accepted = evolve(moved.proposals[reference], state="accepted")
         return evolve(with_proposal(moved, accepted), agreed=reference)
     if act == "ACCEPT/commitment":
-        bound = bind(moved.commitments[reference], at_ms)
+        bound = held_from(moved, bind(moved.commitments[reference], at_ms), at_ms)
         return with_commitment(moved, evolve(bound, accepter_seed=body.arbiter_seed))
     if act == "ACCEPT/delegation":
         return join(moved, moved.delegations[reference], history=body.history)
@@ -265,12 +276,17 @@ def _inform(
         return with_commitment(moved, change(commitment, side, at_ms, claimed_part(body)))
     if act == "INFORM/identity" and moved.participants[envelope.sender].revoked:
         return _repin(moved, envelope.sender, body)
+    running = resolved_escalation(moved, body)
+    return moved if running is None else _resolve(moved, running, act, at_ms)
+
+
+def _resolve(moved: Conversation, running: Escalation, act: str, at_ms: int) -> Conversation:
+    moved = end_escalation(moved, running, at_ms)
     if act == "INFORM/abort":
         return evolve(moved, consent=True)
     if act.startswith("INFORM/abort-"):
-        assert moved.escalation is not None
         cancelled = Close("cancelled", "", (), None, None, None, None)
-        return _close(moved, moved.escalation.author, cancelled, act, at_ms)
+        return _close(moved, running.author, cancelled, act, at_ms)
     return moved
 
 
@@ -299,8 +315,8 @@ def _delegate(moved: Conversation, envelope: Envelope, body: Delegate) -> Conver
     return with_delegation(moved, delegation)
 
 
-def _escalate(moved: Conversation, envelope: Envelope, body: Escalate) -> Conversation:
-    moved = begin_escalation(moved, moved.side(envelope.sender), body)
+def _escalate(moved: Conversation, envelope: Envelope, body: Escalate, at_ms: int) -> Conversation:
+    moved = begin_escalation(moved, moved.side(envelope.sender), body, at_ms)
     if body.authority in moved.participants:
         return moved
     return with_participant(moved, Participant(body.authority, "authority", ""))

@@ -50,7 +50,6 @@ from treaty.errors import Refused, SignatureError, WireError, shown
 from treaty.identity.evidence import check_evidence
 from treaty.identity.keys import read_public_key
 from treaty.wire.canonical import Json
-from treaty.wire.fields import ident
 
 _UNAGREED: Final = frozenset((IDLE, INVITED, INVITED_COUNTERED))
 
@@ -339,23 +338,13 @@ def accepted_delegation(conversation: Conversation, envelope: Envelope, at_ms: i
 
 
 def escalated(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
-    """One running escalation per session, to an authority that is on nobody's side (B9)."""
+    """One running escalation per party, to an authority that is on nobody's side (B9)."""
     body = envelope.body
     assert isinstance(body, Escalate)
-    if conversation.escalation is not None:
-        raise Refused("an escalation is already running", "transition_invalid")
+    if conversation.side(envelope.sender) in conversation.escalations:
+        raise Refused("an escalation of this party is already running", "transition_invalid")
     if conversation.side(body.authority):
         raise Refused(f"{body.authority} is a party, and no authority", "authority_missing")
     if not allowance_ms(conversation, conversation.side(envelope.sender)):
         raise Refused("this party's escalations have taken their day", "transition_invalid")
     _check_seat(conversation, body.authority)
-
-
-def resolved(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
-    """A resolution names the escalation that is running (B11)."""
-    body = envelope.body
-    assert isinstance(body, Inform)
-    name = ident(body.data, "escalationId")
-    assert conversation.escalation is not None
-    if name != conversation.escalation.id:
-        raise Refused(f"no escalation called {shown(name)} is running", "reference_unknown")

@@ -95,6 +95,9 @@ _COMMITTING = [
 
 _ESCALATING = [
     *_rows((CONVERSING, AGREEING, EXECUTING), "principal", "ESCALATE", ESCALATED),
+    # "One running escalation per party": whom the other's pauses may call its own authority too.
+    *_rows(ESCALATED, "principal", "ESCALATE", STAY),
+    # Back only when no other escalation runs: the fold sees to that.
     *_rows(ESCALATED, "authority", "INFORM/resume", RETURN),
     *_rows(ESCALATED, "authority", "INFORM/abort INFORM/abort-consent", CLOSED),
     # An authority of one side only speaks for that side: its abort is a CLOSE cancelled.

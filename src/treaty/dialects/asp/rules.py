@@ -42,7 +42,6 @@ from treaty.dialects.asp.guards import (
     in_format,
     invited,
     proposed,
-    resolved,
     withdrawn,
 )
 from treaty.dialects.asp.machine import RULES
@@ -342,11 +341,6 @@ GUARDS: Final[Mapping[str, Guard]] = MappingProxyType(
         "ESCALATE": escalated,
         "INFORM/identity": identified,
         "INFORM/claim": claimed,
-        "INFORM/resume": resolved,
-        "INFORM/abort": resolved,
-        "INFORM/abort-end": resolved,
-        "INFORM/abort-offer": resolved,
-        "INFORM/abort-consent": resolved,
         "CLOSE": _closed,
         "CLOSE/offer": _closed,
         "CLOSE/consent": _closed,

@@ -27,7 +27,8 @@ def note_turn(conversation: Conversation, envelope: Envelope, at_ms: int) -> Con
     # An invitation's limit is part of its own expiry.
     invites = isinstance(body, Propose) and body.is_invitation
     if limit_ms is not None and not invites:
-        turns[conversation.other(side)] = Turn(at_ms + limit_ms)
+        asked = conversation.other(side)
+        turns[asked] = Turn(at_ms + limit_ms + conversation.held_ms(asked, at_ms))
     if turns == dict(conversation.turns):
         return conversation
     return replace(conversation, turns=turns)

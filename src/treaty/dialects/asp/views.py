@@ -5,7 +5,7 @@ from __future__ import annotations
 from treaty.core.commitment import Commitment, Share
 from treaty.core.dispute import Dispute
 from treaty.dialects.asp import deadlines
-from treaty.dialects.asp.conversation import Conversation, Delegation
+from treaty.dialects.asp.conversation import Conversation, Delegation, Escalation
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import Money, money_to_json
@@ -28,7 +28,7 @@ def session_view(state: Conversation) -> dict[str, Json]:
             for one in state.participants.values()
         ],
         "delegations": [_delegation_view(one) for one in state.delegations.values()],
-        "escalation": _escalation_view(state),
+        "escalations": [_escalation_view(one) for one in state.escalations.values()],
         "commitments": [_commitment_view(one) for one in state.commitments.values()],
         "disputes": [dispute_view(state, one) for one in state.disputes.values()],
         "deadlines": [
@@ -50,17 +50,14 @@ def _delegation_view(delegation: Delegation) -> dict[str, Json]:
     }
 
 
-def _escalation_view(state: Conversation) -> dict[str, Json] | None:
-    """The escalation that is running: who called whom, and until when it may take."""
-    running = state.escalation
-    if running is None:
-        return None
+def _escalation_view(running: Escalation) -> dict[str, Json]:
+    """A running escalation: who called whom, and until when it may take."""
     return {
         "escalationId": running.id,
         "by": running.author,
         "authority": running.authority,
         "common": running.common,
-        "until": format_instant(state.entered_ms + running.allowed_ms),
+        "until": format_instant(running.until_ms),
     }
 
 
