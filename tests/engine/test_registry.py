@@ -392,6 +392,9 @@ async def test_a_revoked_key_is_not_heard_and_its_sessions_wait_for_the_successo
                 await attempt
             assert caught.value.code == "key_revoked"
         assert ALPHA not in {one.uri for one in registry.search(Need()).found}
+        # What the successor needs to take over is there for anybody.
+        left: Any = told["card"]
+        assert (left["version"], left["publicKey"]) == (2, alpha.signer.key.text)
 
         # In a moment the session knows; its host and its parties fold the same signed fact.
         await later(1_000)
@@ -403,6 +406,7 @@ async def test_a_revoked_key_is_not_heard_and_its_sessions_wait_for_the_successo
         # The successor needs no introduction by the key that was lost.
         _, is_new = await registry.register(made(second, version=3))
         assert not is_new
+        assert "card" not in await registry.notice(ALPHA)
         assert ALPHA in {one.uri for one in registry.search(Need()).found}
         card = {"uri": ALPHA, "publicKey": second.key.text}
         body = {"informType": "identity", "subject": "new key", "data": {"agentCard": card}}

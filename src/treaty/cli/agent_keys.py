@@ -3,6 +3,9 @@
 The next key lies beside the agent's own, as ``….next.key``. A card commits to it by its hash, so
 whoever steals the key in force cannot take the name; and it alone can revoke that key.
 
+Both commands ask the node for two things and then move files. A run that is cut short anywhere is
+finished by the next one: the node says how far it came, and each key is on disk before it is named.
+
 Read next: ``treaty.engine.registered``, what a registry makes of all this.
 """
 
@@ -15,6 +18,7 @@ import click
 from treaty.cli.options import agent_argument, json_option, node_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from treaty.http.client import HttpNode
@@ -30,6 +34,11 @@ def next_key_path(uri: str) -> Path:
     return app.agent_key_path(uri).with_suffix(".next.key")
 
 
+def _after_path(uri: str) -> Path:
+    """Where the key after the next one lies, while the next one is put in force."""
+    return next_key_path(uri).with_suffix(".after")
+
+
 @click.command(short_help="Give an agent its next key.")
 @agent_argument
 @node_option
@@ -40,13 +49,13 @@ def rotate(agent: str, node: str | None, as_json: bool) -> None:
     Where the card commits to no key yet, it does so first. The old key is kept as a file that
     ends in .old.key; sessions that are open go on with it to their end.
     """
-    from treaty.cli.nodes import at_node, signer_of, wait_for
+    from treaty.cli.nodes import at_node, wait_for
 
-    signer = signer_of(agent)
+    signer = _signer_at_hand(agent)
 
     async def work() -> dict[str, Json]:
         async with at_node(node, agent, signer) as client:
-            return await _rotate(client, agent, signer)
+            return await _finished(client, agent) or await _rotate(client, agent, signer)
 
     _tell(wait_for(work(), f"rotating the key of {agent}"), as_json)
 
@@ -63,11 +72,13 @@ def revoke(agent: str, node: str | None, as_json: bool) -> None:
     """
     from treaty.cli.nodes import at_node, wait_for
 
-    next_signer = _next_signer(agent, make=False)
+    next_signer = _next_signer(agent) if next_key_path(agent).exists() else None
+    signer = next_signer or _signer_at_hand(agent)
 
     async def work() -> dict[str, Json]:
-        async with at_node(node, agent, next_signer) as client:
-            return await _revoke(client, agent, next_signer)
+        async with at_node(node, agent, signer) as client:
+            told = await _finished(client, agent) or await _revoke(client, agent, next_signer)
+            return {**told, "revoked": _last_revoked(await client.proofs(agent))}
 
     _tell(wait_for(work(), f"revoking the key of {agent}"), as_json)
 
@@ -114,27 +125,54 @@ def _tell(told: dict[str, Json], as_json: bool) -> None:
         show_facts([(name, str(value)) for name, value in told.items()])
 
 
-def _next_signer(uri: str, *, make: bool) -> Ed25519Signer:
+def _signer_at_hand(uri: str) -> Ed25519Signer:
+    """The agent's key, or its next one where a run was cut short while it moved the files."""
     from treaty import app
-    from treaty.cli.failures import Misused
+    from treaty.cli.nodes import signer_of
+
+    if next_key_path(uri).exists() and not app.agent_key_path(uri).exists():
+        return _next_signer(uri)
+    return signer_of(uri)
+
+
+def _next_signer(uri: str) -> Ed25519Signer:
+    """The next key, made where there is none."""
+    from treaty import app
     from treaty.cli.nodes import unlock
 
     path = next_key_path(uri)
-    if path.exists():
-        return unlock(path)
-    if not make:
-        raise Misused(f"there is no next key of {uri}", advice=f"treaty agent rotate {uri}")
-    return app.signer_at(path, create=True)
+    return unlock(path) if path.exists() else app.signer_at(path, create=True)
+
+
+async def _finished(client: HttpNode, uri: str) -> dict[str, Json] | None:
+    """Finish a run that was cut short after the node had agreed; None where there is none."""
+    from treaty import app
+    from treaty.identity.cards import key_hash, open_card
+
+    next_key = app.public_key_at(next_key_path(uri))
+    after = app.public_key_at(_after_path(uri))
+    if after is None:
+        return None
+    if "card" in await client.proofs(uri):
+        # Revoked, and the successor has not been heard of.
+        return None
+    current = open_card(await client.card(uri))
+    commits = current.card.get("nextKeyHash") == key_hash(after)
+    if commits and current.key in (next_key, app.public_key_at(app.agent_key_path(uri))):
+        return _moved(uri, current)
+    return None
 
 
 async def _rotate(client: HttpNode, uri: str, signer: Ed25519Signer) -> dict[str, Json]:
+    from treaty.cli.failures import Misused
     from treaty.identity.cards import key_hash, make_rotation, open_card
 
-    next_signer = _next_signer(uri, make=True)
+    if "card" in await client.proofs(uri):
+        raise Misused(f"the key of {uri} is revoked", advice=f"treaty agent revoke {uri}")
+    next_signer = _next_signer(uri)
+    if signer.key == next_signer.key:
+        raise Misused(f"the key of {uri} is not here", advice=f"treaty agent revoke {uri}")
     current = open_card(await client.card(uri))
-    if current.key == next_signer.key:
-        # A run before this one was cut short after the node had agreed.
-        return _moved(uri, current)
     if current.card.get("nextKeyHash") != key_hash(next_signer.key):
         await client.register(_card(current, signer, key_hash(next_signer.key), {}))
         current = open_card(await client.card(uri))
@@ -142,16 +180,30 @@ async def _rotate(client: HttpNode, uri: str, signer: Ed25519Signer) -> dict[str
     return await _succeed(client, uri, current, next_signer, {"rotation": rotation})
 
 
-async def _revoke(client: HttpNode, uri: str, next_signer: Ed25519Signer) -> dict[str, Json]:
+async def _revoke(client: HttpNode, uri: str, next_signer: Ed25519Signer | None) -> dict[str, Json]:
     from treaty import app
+    from treaty.cli.failures import Misused
     from treaty.identity.cards import open_card
     from treaty.identity.revocations import make_revocation
 
+    if next_signer is None:
+        raise Misused(f"there is no next key of {uri}", advice=f"treaty agent rotate {uri}")
+    revoked = (await client.proofs(uri)).get("card")
+    if isinstance(revoked, dict):
+        # A run before this one was cut short after the revocation; the name waits for its key.
+        return await _succeed(client, uri, open_card(revoked), next_signer, {})
     current = open_card(await client.card(uri))
     word = make_revocation(next_signer, uri=uri, key_id=current.key.key_id, since_ms=app.now_ms())
     await client.revoke(uri, word)
-    told = await _succeed(client, uri, current, next_signer, {})
-    return {**told, "revoked": current.key.key_id}
+    return await _succeed(client, uri, current, next_signer, {})
+
+
+def _last_revoked(known: Mapping[str, Json]) -> Json:
+    """The key that was revoked last, of all that a node knows of an agent."""
+    from treaty.wire import fields
+
+    revoked = [one for one in fields.items(known, "revoked") if isinstance(one, dict)]
+    return max(revoked, key=lambda one: fields.instant(one, "since"))["keyId"]
 
 
 async def _succeed(
@@ -165,7 +217,7 @@ async def _succeed(
     from treaty import app
     from treaty.identity.cards import key_hash, open_card
 
-    after = app.signer_at(next_key_path(uri).with_suffix(".after"), create=True)
+    after = app.signer_at(_after_path(uri), create=True)
     card = _card(current, next_signer, key_hash(after.key), extra)
     return _moved(uri, open_card(await client.register(card)))
 
@@ -198,13 +250,14 @@ def _moved(uri: str, now: CardView) -> dict[str, Json]:
     """Put the key files where the node believes them to be, and tell what is in force."""
     from treaty import app
 
-    path, after = app.agent_key_path(uri), next_key_path(uri).with_suffix(".after")
+    path, after = app.agent_key_path(uri), _after_path(uri)
     old = path.with_suffix(".old.key")
-    if path.exists():
-        path.replace(old)
-    next_key_path(uri).replace(path)
-    if after.exists():
-        after.replace(next_key_path(uri))
+    # In this order, and only where the file is there still: a run may be cut short in between.
+    if next_key_path(uri).exists():
+        if path.exists():
+            path.replace(old)
+        next_key_path(uri).replace(path)
+    after.replace(next_key_path(uri))
     return {
         "agent": uri,
         "keyId": now.key.key_id,

@@ -248,8 +248,15 @@ class Registry:
         return await self.notice(agent)
 
     async def notice(self, agent: str) -> dict[str, Json]:
-        """What anybody may know of a name: proven or not, contended by whom, what is revoked."""
-        return notice_of(agent, await self.registered(agent))
+        """What anybody may know of a name: proven or not, contended by whom, what is revoked.
+
+        While the key in force is revoked also ``card``, which its successor takes over from.
+        """
+        state = await self.registered(agent)
+        told = notice_of(agent, state)
+        if state.view is not None and state.barred:
+            told["card"] = _bare(state.view)
+        return told
 
     async def listed(self, agent: str) -> dict[str, Json]:
         """A card with a fresh signed listing.
