@@ -478,7 +478,7 @@ class LocalNode:
         return (await self._ask(lambda node: node.disputes.file(raw)))[0]
 
     async def dispute(self, dispute: str) -> dict[str, Json]:
-        return await self._ask(lambda node: node.disputes.view(dispute, self._signer.key))
+        return await self._ask(lambda node: node.disputes.view(dispute, self.signer.key))
 
     async def post_dispute(
         self, dispute: str, kind: str, record: Mapping[str, Json]

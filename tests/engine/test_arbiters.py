@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from treaty.core.dispute import CANDIDATES_MAX
 from treaty.core.persistent import PersistentMap
-from treaty.core.trust_state import AgentState, TrustState
-from treaty.engine.arbiters import YEAR_MS, candidates
+from treaty.core.trust_state import YEAR_MS, AgentState, TrustState
+from treaty.engine.arbiters import candidates
 from treaty.engine.dialect import Standing
 
 ALPHA, BETA = "agent://acme.com/alpha", "agent://cloudprime.io/beta"
@@ -22,8 +22,10 @@ def scored(scores: dict[str, str]) -> dict[str, Standing]:
 def found(scores: dict[str, str], state: TrustState | None = None) -> list[str]:
     known = scored(scores)
     listed = candidates(
-        known, (ALPHA, BETA), standing=known.__getitem__, state=state or TrustState(), now_ms=NOW_MS
-    )
+        known, (ALPHA, BETA), standing=known.__getitem__, key_id=lambda uri: f"key of {uri}",
+        state=state or TrustState(), now_ms=NOW_MS,
+    )  # fmt: skip
+    assert all(one["keyId"] == f"key of {one['uri']}" for one in listed)
     return [str(one["uri"]) for one in listed]
 
 

@@ -13,6 +13,7 @@ from tests.simulation.clock import later, now_ms, simulated
 from treaty.engine import outbox
 from treaty.engine.disputes import RECORD_BYTES_MAX
 from treaty.errors import Refused, SignatureError, TreatyError, WireError
+from treaty.identity.cards import key_hash, make_rotation, open_card
 from treaty.identity.disputes import (
     arbiter_secret,
     arbiter_seed,
@@ -244,6 +245,9 @@ async def test_arbiters_are_drawn_from_what_nobody_could_foresee_and_told() -> N
         assert [one["organisation"] for one in filed["candidates"]] == sorted(
             f"{judge}.example" for judge in JUDGES
         )
+        keys = {uri_of(judge): signer_of(judge).key.key_id for judge in JUDGES}
+        assert {one["uri"]: one["keyId"] for one in filed["candidates"]} == keys
+        assert filed["standing"]["size"] == len(await town.inner.read("trust/log"))
         await later(DAY + MINUTE)
         assert await fired(town, session) == ["dispute:dsp_1"]
         for name, uri in (("alpha", ALPHA), ("beta", BETA)):
@@ -272,6 +276,73 @@ async def test_arbiters_are_drawn_from_what_nobody_could_foresee_and_told() -> N
         assert view["ruling"]["by"] == "peers"
         assert await funds(town) == (50_000 - 1_000, 0, 1_000)
         await check_copy(town, session)
+        votes = await facts(town, session, "vote")
+        assert all("trustScore" not in one["card"] and one["card"]["listing"] for one in votes)
+
+
+@simulated
+async def test_an_arbiter_votes_with_the_key_it_had_at_the_filing() -> None:
+    async with Town() as town:
+        await judged(town)
+        session = await promised(town)
+        await file(town, filing(session))
+        await later(DAY + MINUTE)
+        for name, uri in (("alpha", ALPHA), ("beta", BETA)):
+            secret = arbiter_secret(signer_of(name), session, "cmt")
+            record = make_reveal(
+                signer_of(name), dispute="dsp_1", by=uri, secret=secret, at_ms=now_ms()
+            )
+            view = await submit(town, "reveal", record)
+        uri = view["arbiters"][0]
+        judge = uri.removeprefix("agent://").partition(".")[0]
+        await changes_key(town, judge, uri)
+
+        for signer in (signer_of(judge), signer_of(f"{judge}'s next")):
+            vote = make_finding(
+                "vote", signer, dispute="dsp_1", by=uri, to_payee=Money(0, "USD"), at_ms=now_ms()
+            )
+            with pytest.raises(SignatureError):
+                await submit(town, "vote", vote)
+
+
+async def changes_key(town: Town, judge: str, uri: str) -> None:
+    """An agent commits to its next key, and puts it in force."""
+    after = signer_of(f"{judge}'s next")
+    speaker = Speaker(town, judge, uri)
+    committed = speaker.card(2, arbitrates=True, nextKeyHash=key_hash(after.key))
+    await town.at_home().registry.register(canonical(committed))
+    rotation = make_rotation(signer_of(judge), current=open_card(committed), next_key=after.key)
+    card = Speaker(town, f"{judge}'s next", uri).card(3, arbitrates=True, rotation=rotation)
+    await town.at_home().registry.register(canonical(card))
+
+
+@simulated
+async def test_a_record_that_names_another_session_is_not_taken() -> None:
+    async with Town() as town:
+        _, _, session = await claimed(town)
+        await file(town, filing(session))
+        record = make_evidence(
+            signer_of("alpha"), dispute="dsp_1", by=ALPHA, statement="Elsewhere.",
+            at_ms=now_ms(), session="019526a1-8e1a-7000-8000-00000000dead",
+        )  # fmt: skip
+        with pytest.raises(WireError):
+            await submit(town, "evidence", record)
+
+
+@simulated
+async def test_an_invitation_names_this_operator_or_none() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        for key_id, lawful in ((town.operator.key.key_id, True), ("another", False)):
+            terms = {"operator": {"uri": OPERATOR, "keyId": key_id}}
+            if lawful:
+                await alpha.invite(beta, terms=terms)
+                continue
+            with pytest.raises(Refused) as caught:
+                await alpha.invite(beta, terms=terms)
+            assert caught.value.code == "policy_violation"
+        with pytest.raises(WireError):
+            await alpha.invite(beta, terms={"operator": OPERATOR})
 
 
 @simulated

@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from treaty.agent.copies import Copies
-from treaty.agent.copy import Known, VerifiedCopy
+from treaty.agent.copy import Known, VerifiedCopy, read_operator
 from treaty.agent.deal import Deal
 from treaty.agent.found import Found, read_answer
 from treaty.agent.line import Line, Voice
 from treaty.agent.patience import patiently
 from treaty.agent.ports import LogItem, NodeClient
+from treaty.agent.terms import named_nodes
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
 from treaty.dialects.asp.messages import Performative, Reject
@@ -247,16 +248,10 @@ class Agent:
         found: Found | None,
         timeout_ms: int,
     ) -> dict[str, Json]:
-        node: dict[str, Json] = {
-            "uri": fields.text(self.node, "uri"),
-            "keyId": self.host.key_id,
-        }
         stated: dict[str, Json] = {
             "proposedDuration": DURATION_MS,
             "schemas": list(SCHEMAS),
-            "host": dict(node),
-            "clearing": dict(node),
-            "trust": dict(node),
+            **named_nodes(self.node, self.host),
         }
         if found and found.discovery:
             stated["discovery"] = decode_pre_session(found.discovery[1]).hash
@@ -275,22 +270,25 @@ class Agent:
             session,
             {
                 "host": {"uri": fields.text(self.node, "uri"), "publicKey": self.host.text},
+                "operator": self.node.get("operator"),
                 "url": self.url,
                 "cards": [dict(self.card), dict(view.card)],
                 "discovery": [one.decode() for one in discovery],
                 "counterparty": uri,
             },
         )
-        known = self._known(session, (view, open_card(self.card)))
+        operator = read_operator(self.node)
+        known = self._known(session, (view, open_card(self.card)), operator)
         return self._deal(session, VerifiedCopy(known), discovery)
 
-    def _known(self, session: str, views: Sequence[CardView]) -> Known:
+    def _known(self, session: str, views: Sequence[CardView], operator: PublicKey | None) -> Known:
         return Known(
             host=self.host,
             base_url=self.url,
             session=session,
             agents={view.uri.text: view.key for view in views},
             proofs={view.uri.text: view.proof_key for view in views},
+            operator=operator,
         )
 
     def _deal(self, session: str, copy: VerifiedCopy, discovery: Sequence[bytes]) -> Deal:
@@ -348,7 +346,7 @@ class Agent:
         if kept is None:
             raise Refused("this agent keeps no copy of that session", "unknown_session")
         views = [open_card(card) for card in fields.items(kept, "cards")]
-        copy = VerifiedCopy(self._known(session, views))
+        copy = VerifiedCopy(self._known(session, views, read_operator(kept)))
         for item in await self.copies.items(session):
             copy.absorb(item)
         discovery = tuple(str(one).encode() for one in fields.items(kept, "discovery"))

@@ -17,11 +17,14 @@ from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import fold_fact
 from treaty.dialects.asp.folding import fold_message
+from treaty.dialects.asp.judges import CARD, PUBLIC_KEY, operator_named
 from treaty.dialects.asp.messages import Envelope
 from treaty.dialects.asp.rules import authenticate, judge
 from treaty.errors import SignatureError, WireError
+from treaty.identity.cards import open_card, open_listing
 from treaty.identity.keys import ProofKey, PublicKey, read_public_key
 from treaty.identity.records import open_record
+from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.digest import sha256_tag
 
@@ -47,6 +50,14 @@ class Known:
     """Agent -> the key of its listed card; the host must have pinned the same."""
     proofs: Mapping[str, ProofKey] = field(default_factory=dict)
     """Agent -> the key of its DPoP proofs, where its card has another one."""
+    operator: PublicKey | None = None
+    """Who rules in the end, where the invitation does not say."""
+
+
+def read_operator(known: Mapping[str, Json]) -> PublicKey | None:
+    """The operator's key in what a node says of itself; None where nothing names one."""
+    operator = fields.obj_or(known, "operator")
+    return None if operator is None else read_public_key(operator.get("publicKey"))
 
 
 @dataclass(slots=True)
@@ -82,7 +93,9 @@ class VerifiedCopy:
             self._absorb_message(item, log)
         else:
             tag = entry_hash(item.record)
-            self.conversation = fold_fact(self.conversation, log, entry=tag)
+            folded = fold_fact(self.conversation, log, entry=tag)
+            self._check_judge(log)
+            self.conversation = folded
         self.items.append(item)
         return True
 
@@ -109,6 +122,19 @@ class VerifiedCopy:
 
     def _last(self) -> Json:
         return dict(self.items[-1].record) if self.items else None
+
+    def _check_judge(self, fact: HostFact) -> None:
+        """A judge's key is that of its listed card, or of the operator known from the start.
+
+        That it signed, and may judge, the fold has found out; host and registry are one node.
+        """
+        if fact.fact == "vote":
+            card = open_card(fact.data.get(CARD))
+            open_listing(card.card.get("listing"), self.known.host, card, None)
+        elif fact.fact == "ruling" and operator_named(self.conversation) is None:
+            key = read_public_key(fact.data.get(PUBLIC_KEY))
+            if self.known.operator not in (None, key):
+                raise SignatureError("it was ruled with another key than the operator's")
 
     def _absorb_message(self, item: LogItem, receipt: Receipt) -> None:
         if item.raw is None or sha256_tag(item.raw) != receipt.raw_digest:

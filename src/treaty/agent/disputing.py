@@ -57,6 +57,7 @@ async def show_evidence(
     record = make_evidence(
         voice.signer,
         dispute=dispute,
+        session=deal.id,
         by=deal.me,
         statement=statement,
         at_ms=voice.clock(),

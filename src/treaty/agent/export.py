@@ -18,7 +18,7 @@ from typing import Final
 
 from treaty.agent.agent import Agent
 from treaty.agent.copies import Copies
-from treaty.agent.copy import Known, VerifiedCopy
+from treaty.agent.copy import Known, VerifiedCopy, read_operator
 from treaty.agent.ports import NodeClient
 from treaty.core.trust import Attestation, Outcome, Record, Roots, record_from_json
 from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines, unfounded
@@ -119,6 +119,7 @@ async def open_copy(copies: Copies, session: str) -> Kept:
             base_url=fields.text(known, "url"),
             agents={view.uri.text: view.key for view in views},
             proofs={view.uri.text: view.proof_key for view in views},
+            operator=read_operator(known),
         )
     )
     for item in await copies.items(session):
@@ -162,7 +163,7 @@ async def take_extract(client: NodeClient, copy: VerifiedCopy) -> Extract:
     if not indexes:
         return Extract()
     end = max(indexes) + 1
-    parties = frozenset(copy.conversation.principals)
+    parties = frozenset(copy.conversation.principals) | _arbiters(copy)
     if end <= SEARCHED_MAX:
         for _ in range(TRIES_MAX):
             extract = await _read_log(client, end, parties)
@@ -170,6 +171,11 @@ async def take_extract(client: NodeClient, copy: VerifiedCopy) -> Extract:
                 return extract
     page = await client.trust_log(max(indexes), end)
     return _extract(_entries(page), fields.obj(page, "head"))
+
+
+def _arbiters(copy: VerifiedCopy) -> frozenset[str]:
+    """Who judged: the records that name them are of the deal as well."""
+    return frozenset(uri for one in copy.conversation.disputes.values() for uri in one.arbiters)
 
 
 async def _read_log(client: NodeClient, end: int, parties: frozenset[str]) -> Extract | None:

@@ -1,10 +1,13 @@
-"""From agreed terms to a COMMIT: two obligations and an escrow, as the seed lays them out."""
+"""Terms as this SDK writes them: of an invitation, and of a COMMIT as the seed lays it out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from treaty.dialects.asp.conversation import Proposal
+from treaty.identity.keys import PublicKey
+from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import Money, amount_text, money_to_json
@@ -54,3 +57,16 @@ def _duty(party: str, action: str, deadline_ms: int, method: str) -> dict[str, J
         "deadline": format_instant(deadline_ms),
         "verificationMethod": method,
     }
+
+
+def named_nodes(node: Mapping[str, Json], host: PublicKey) -> dict[str, Json]:
+    """What an invitation says of the node it is opened at: its roles, and who rules for it (B15).
+
+    ``node`` is what it says of itself, ``host`` its key.
+    """
+    own: dict[str, Json] = {"uri": fields.text(node, "uri"), "keyId": host.key_id}
+    named: dict[str, Json] = {role: dict(own) for role in ("host", "clearing", "trust")}
+    operator = fields.obj_or(node, "operator")
+    if operator is not None:
+        named["operator"] = {name: fields.text(operator, name) for name in ("uri", "keyId")}
+    return named

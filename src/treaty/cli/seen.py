@@ -14,7 +14,7 @@ from typing import Final
 
 from treaty import app
 from treaty.agent.copies import Copies
-from treaty.agent.copy import Known, VerifiedCopy
+from treaty.agent.copy import Known, VerifiedCopy, read_operator
 from treaty.agent.export import catch_up, open_copy
 from treaty.agent.ports import NodeClient
 from treaty.cli.nodes import at_node, node_file, own_copies, signer_of
@@ -90,6 +90,7 @@ async def at_host(node: str | None, uri: str, session: str) -> Seen:
             host=read_public_key(described.get("publicKey")),
             base_url=fields.text(described, "url"),
             proofs=await _proof_keys(client, view),
+            operator=read_operator(described),
         )
         copy = VerifiedCopy(known)
         await catch_up(copy, client, session)

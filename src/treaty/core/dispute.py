@@ -90,6 +90,8 @@ class Candidate:
 
     uri: str
     organisation: str
+    key_id: str = ""
+    """The key of its card when the dispute was filed: it votes with no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,20 @@
 
 Candidates have a card that says ``arbitrates``, a score of 70 or more, and no deal with either
 party in a year; of each organisation the best one stands, and none of the parties' own. They are
-written down when a dispute is filed, before anybody has shown a secret.
+written down when a dispute is filed, each with the key it will vote with, before anybody has
+shown a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Final
 
+from treaty.core.arbiters import SCORE_LEAST, have_dealt
 from treaty.core.dispute import CANDIDATES_MAX
-from treaty.core.trust_state import TrustState, agent_state, domain_of
+from treaty.core.trust_state import TrustState, domain_of
 from treaty.engine.dialect import Standing
 from treaty.wire.canonical import Json
-
-SCORE_LEAST: Final = Decimal(70)
-YEAR_MS: Final = 365 * 86_400_000
 
 
 def candidates(
@@ -25,27 +23,28 @@ def candidates(
     parties: tuple[str, str],
     *,
     standing: Callable[[str], Standing],
+    key_id: Callable[[str], str],
     state: TrustState,
     now_ms: int,
 ) -> list[Mapping[str, Json]]:
-    """Candidates in the order of their URIs, at most ``CANDIDATES_MAX``."""
+    """Candidates in the order of their URIs, at most ``CANDIDATES_MAX``.
+
+    ``key_id`` tells the key that an agent's card shows.
+    """
     own = {domain_of(party) for party in parties}
     best: dict[str, tuple[Decimal, str]] = {}
     for uri in willing:
         organisation, score = domain_of(uri), standing(uri).score
         if organisation in own or score < SCORE_LEAST:
             continue
-        if any(_have_dealt(state, uri, party, now_ms) for party in parties):
+        if any(have_dealt(state, uri, party, now_ms) for party in parties):
             continue
         known = best.get(organisation)
         # Of equals the first by URI, so that nobody's order of registration matters.
         if known is None or (-score, uri) < (-known[0], known[1]):
             best[organisation] = (score, uri)
     found = sorted((uri, organisation) for organisation, (_, uri) in best.items())
-    return [{"uri": uri, "organisation": name} for uri, name in found[:CANDIDATES_MAX]]
-
-
-def _have_dealt(state: TrustState, one: str, other: str, now_ms: int) -> bool:
-    """True when a deal of theirs in the last year weighs in either one's score."""
-    times = (agent_state(state, one).dealt.get(other), agent_state(state, other).dealt.get(one))
-    return any(at_ms is not None and now_ms - at_ms < YEAR_MS for at_ms in times)
+    return [
+        {"uri": uri, "organisation": name, "keyId": key_id(uri)}
+        for uri, name in found[:CANDIDATES_MAX]
+    ]

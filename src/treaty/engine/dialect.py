@@ -192,6 +192,9 @@ class SessionDialect(Protocol):
     def host_named(self, message: Any) -> tuple[str, ...]:
         """URIs of the nodes an opening message names as host and clearing."""
 
+    def operator_named(self, message: Any) -> str | None:
+        """The key id of the operator an opening message names. Raises ``WireError``."""
+
     def fold_message(self, state: Any, message: Any, receipt: Receipt, entry: str) -> Any:
         """Fold an accepted message."""
 

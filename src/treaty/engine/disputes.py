@@ -29,12 +29,15 @@ from treaty.wire.canonical import Json, canonical, read_json
 STREAM: Final = "dispute"
 RECORD_BYTES_MAX: Final = 32_768
 PAGE: Final = 1_000
+HEARSAY: Final = ("trustScore", "trustLevel")
+"""Members of a listed card that nobody signed."""
 PARTY_KINDS: Final = frozenset(("evidence", "reveal"))
 """Records that a party signs; the fold checks them against its pinned key."""
 FACT_KINDS: Final = frozenset((*PARTY_KINDS, "vote", "ruling"))
 
-CandidatesOf = Callable[[str, str], Iterable[Mapping[str, Json]]]
-"""(party, other) -> ``{uri, organisation}`` of whoever may be drawn as an arbiter between them."""
+CandidatesOf = Callable[[str, str], Mapping[str, Json]]
+"""(party, other) -> who may be drawn as an arbiter between them: ``candidates``, each ``{uri,
+organisation, keyId}``, and ``standing`` ``{size, at}``: by which records of the trust log, when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +104,11 @@ class Disputes:
         stream, index = session_stream(session), dispute_stream(dispute)
         tag = _tag(record)
         hosted: Hosted = await self._desk.state(stream)
-        candidates: list[Mapping[str, Json]] = []
+        judges: Mapping[str, Json] = {}
         if not await self._desk.state(index):
             # Looking for candidates is work: nobody makes the node do it with a bad record.
             self._dialect.judge_dispute(hosted.state, record, self._desk.clock())
-            candidates += self._candidates(hosted.state.inviter, hosted.state.invitee)
+            judges = self._candidates(hosted.state.inviter, hosted.state.invitee)
 
         def decide(transaction: Transaction) -> bool:
             known = transaction.state(index)
@@ -113,11 +116,7 @@ class Disputes:
                 if known.get("hash") != tag:
                     raise Refused(f"another dispute is called {shown(dispute)}", "duplicate")
                 return False
-            data: dict[str, Json] = {
-                "record": record,
-                "candidates": [dict(one) for one in candidates],
-            }
-            state = self._write(transaction, stream, "dispute", data)
+            state = self._write(transaction, stream, "dispute", {"record": record, **judges})
             transaction.append(index, "filed", canonical({"session": session, "hash": tag}))
             filed = self._dialect.dispute(state, dispute)
             self._tell(transaction, state, filed, (filed.against,), raw)
@@ -137,7 +136,7 @@ class Disputes:
         if record.get("disputeId") != dispute:
             raise Refused("the record is about another dispute than the address", "malformed")
         session = await self._session(dispute)
-        self._check_signer(kind, record)
+        vouched = await self._vouched(kind, record)
         stream, index = session_stream(session), dispute_stream(dispute)
         tag = _tag(record)
 
@@ -146,7 +145,7 @@ class Disputes:
             if tag in self._dialect.dispute_records(state, dispute):
                 return False
             before = self._dialect.dispute(state, dispute)
-            after = self._write(transaction, stream, kind, {"record": record})
+            after = self._write(transaction, stream, kind, {"record": record, **vouched})
             now = self._dialect.dispute(after, dispute)
             if now.arbiters and not before.arbiters:
                 self._tell(transaction, after, now, now.arbiters, raw)
@@ -155,17 +154,23 @@ class Disputes:
         new = await self._desk.transact((stream, index), decide)
         return await self._view(session, dispute), new
 
-    def _check_signer(self, kind: str, record: Mapping[str, Json]) -> None:
-        """An arbiter votes with the key of its card, the operator rules with its own."""
+    async def _vouched(self, kind: str, record: Mapping[str, Json]) -> dict[str, Json]:
+        """What a reader of the log needs to tell whose record it is.
+
+        An arbiter votes with the key of its card, the operator rules with its own.
+        """
         if kind in PARTY_KINDS:
-            return
+            return {}
         if kind == "ruling":
             open_record(kind, dict(record), self._operator)
-            return
-        key = self._registry.key_of(fields.agent(record, "by"))
+            return {"publicKey": self._operator.text}
+        by = fields.agent(record, "by")
+        key = self._registry.key_of(by)
         if key is None:
-            raise Refused("no dispute of yours has this id", "reference_unknown")
+            raise _unknown()
         open_record(kind, dict(record), key)
+        card = await self._registry.listed(by)
+        return {"card": {name: one for name, one in card.items() if name not in HEARSAY}}
 
     def _write(
         self, transaction: Transaction, stream: str, kind: str, data: Mapping[str, Json]

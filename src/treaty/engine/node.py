@@ -6,7 +6,7 @@ it up after a stop or a crash, ``run`` does what falls due.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,7 @@ from treaty.engine.violations import Violations
 from treaty.identity.cards import make_card
 from treaty.identity.keys import PublicKey, Signer
 from treaty.wire.canonical import Json, canonical, read_json
+from treaty.wire.instants import format_instant
 
 HEARTBEAT: Final = "heartbeat"
 HEARTBEAT_MS: Final = 5_000
@@ -114,7 +115,7 @@ class Node:
         return Sessions(
             self.desk,
             self.dialect,
-            Host(own.uri, own.signer, own.base_url),
+            Host(own.uri, own.signer, own.base_url, own.operator.key_id),
             registry=self.registry,
             follow_up=self.follow_up,
             inboxes=self.inboxes,
@@ -148,15 +149,24 @@ class Node:
             candidates=self._candidates,
         )
 
-    def _candidates(self, party: str, other: str) -> Iterable[Mapping[str, Json]]:
+    def _candidates(self, party: str, other: str) -> Mapping[str, Json]:
         """Who may judge between two parties, as of now (B15)."""
-        return candidates(
+        now_ms, state = self.desk.clock(), self.trust.state
+        found = candidates(
             self.registry.arbiters,
             (party, other),
             standing=self.trust.standing,
-            state=self.trust.state,
-            now_ms=self.desk.clock(),
+            key_id=self._key_id,
+            state=state,
+            now_ms=now_ms,
         )
+        standing: dict[str, Json] = {"size": state.size, "at": format_instant(now_ms)}
+        return {"candidates": [dict(one) for one in found], "standing": standing}
+
+    def _key_id(self, agent: str) -> str:
+        card = self.registry.find(agent)
+        assert card is not None, "who is listed as willing has a card"
+        return card.key.key_id
 
     def _handlers(self, fetcher: Fetcher) -> dict[str, Handler]:
         """Who does what falls due, by the kind of task."""

@@ -56,6 +56,8 @@ class Host:
     uri: str
     signer: Signer
     base_url: str
+    operator: str = ""
+    """The id of its operator's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,10 @@ class Sessions:
                     f"this is {self._host.uri}",
                     "policy_violation",
                 )
+        operator = self._dialect.operator_named(message)
+        if operator not in (None, self._host.operator):
+            detail = f"the invitation names another operator than {self._host.operator}"
+            raise Refused(detail, "policy_violation")
 
     def _check_courtesy(self, hosted: Hosted, message: Any, now_ms: int) -> None:
         session, sender = message.session_id, message.sender

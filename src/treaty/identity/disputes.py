@@ -75,10 +75,12 @@ def make_evidence(
     at_ms: int,
     documents: Json = None,
     last: bool = False,
+    session: str | None = None,
 ) -> dict[str, Json]:
     """A piece of evidence; ``last`` says that this party brings no more."""
     body: dict[str, Json] = {
         "disputeId": dispute,
+        **_within(session),
         "by": by,
         "statement": statement,
         "last": last,
@@ -90,11 +92,12 @@ def make_evidence(
 
 
 def make_reveal(
-    signer: Signer, *, dispute: str, by: str, secret: bytes, at_ms: int
+    signer: Signer, *, dispute: str, by: str, secret: bytes, at_ms: int, session: str | None = None
 ) -> dict[str, Json]:
     """A party's secret for the draw."""
     body: dict[str, Json] = {
         "disputeId": dispute,
+        **_within(session),
         "by": by,
         "secret": secret.hex(),
         "at": format_instant(at_ms),
@@ -112,10 +115,12 @@ def make_finding(
     at_ms: int,
     severity: int | None = None,
     reason: str = "",
+    session: str | None = None,
 ) -> dict[str, Json]:
     """An arbiter's ``vote`` or an operator's ``ruling``: so much to the payee, the rest back."""
     body: dict[str, Json] = {
         "disputeId": dispute,
+        **_within(session),
         "by": by,
         "toPayee": dict(money_to_json(to_payee)),
         "reason": reason,
@@ -124,3 +129,11 @@ def make_finding(
     if severity is not None:
         body["severity"] = severity
     return seal(kind, body, signer)
+
+
+def _within(session: str | None) -> dict[str, Json]:
+    """The session a record is about.
+
+    Only the filing must name it; a record that does is good for no other dispute of that name.
+    """
+    return {} if session is None else {"sessionId": session}

@@ -100,7 +100,7 @@ class DealStage:
         self.state = TrustState(self.believed)
         self.records: list[tuple[str, dict[str, Json], Record]] = []
         self._drawn = 0
-        self.cards = {uri: self._card(uri) for uri in (ALPHA, BETA)}
+        self.cards = {uri: self.card(uri) for uri in (ALPHA, BETA)}
 
     # Registry and trust log.
 
@@ -109,7 +109,8 @@ class DealStage:
         """Whom the node believes about trust."""
         return Believed(clearings=frozenset((NODE,)), attesters=frozenset((OPERATOR,)))
 
-    def _card(self, uri: str) -> dict[str, Json]:
+    def card(self, uri: str) -> dict[str, Json]:
+        """An agent's card, listed."""
         card = make_card(
             self.signers[uri],
             uri=uri,
@@ -146,8 +147,12 @@ class DealStage:
         """Both keys are proven; the operator vouches for Beta."""
         for uri in (ALPHA, BETA):
             self.log_record(Identity(uri, Proof.KEY.value, self.now_ms, NODE))
+        self.vouch(BETA)
+
+    def vouch(self, uri: str) -> None:
+        """The operator vouches for an agent."""
         vouched = Attestation(
-            agent=BETA,
+            agent=uri,
             components={name: Decimal(value) for name, value in ATTESTED.items()},
             weight=Decimal(200),
             until_ms=self.now_ms + 365 * DAY_MS,
@@ -397,12 +402,13 @@ def play_discovery(stage: DealStage) -> None:
     stage.discovery = [asked, told]
 
 
-def play_opening(stage: DealStage) -> None:
-    """Invitation, answer and both identities."""
+def play_opening(stage: DealStage, **more: Any) -> None:
+    """Invitation, answer and both identities; ``more`` are terms of the invitation."""
     terms: dict[str, Any] = {
         "proposedDuration": 3_600_000,
         "schemas": ["urn:asp:negotiation:v1"],
         "host": {"uri": NODE, "keyId": stage.signers[NODE].key.key_id},
+        **more,
     }
     if stage.discovery:
         terms["discovery"] = codec.decode_pre_session(stage.discovery[-1]).hash

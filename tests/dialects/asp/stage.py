@@ -30,6 +30,7 @@ from treaty.dialects.asp.folding import fold_message, orders
 from treaty.dialects.asp.messages import Envelope, Performative
 from treaty.dialects.asp.watching import measurements, wanted_checks
 from treaty.errors import TreatyError
+from treaty.identity.cards import make_card
 from treaty.identity.disputes import (
     arbiter_secret,
     arbiter_seed,
@@ -72,11 +73,22 @@ def signer_of(name: str) -> Ed25519Signer:
 
 
 OPERATOR = signer_of("operator")
+JUDGES = {
+    f"agent://judge{number}.example/desk": signer_of(f"judge{number}") for number in range(1, 13)
+}
 CANDIDATES = [
-    {"uri": f"agent://judge{number}.example/desk", "organisation": f"judge{number}.example"}
-    for number in range(1, 13)
+    {"uri": uri, "organisation": uri.split("/")[2], "keyId": signer.key.key_id}
+    for uri, signer in JUDGES.items()
 ]
 SIGNERS = {name: signer_of(name) for name in (*URIS, "alpha's next", "beta's next")}
+
+
+def card_of(uri: str, signer: Ed25519Signer, **extra: Any) -> dict[str, Any]:
+    """An agent's card."""
+    return make_card(
+        signer, uri=uri, name="A judge", organization="Org", org_id="org", capabilities=(),
+        endpoints={}, extra={"arbitrates": True, **extra},
+    )  # fmt: skip
 
 
 class Actor:
@@ -451,30 +463,35 @@ class Stage:
         self.fact("metric", commitmentId=found.commitment, part=found.part, ok=ok, taken=taken)
         self.clear()
 
-    def hand_in(self, kind: str, record: dict[str, Any]) -> None:
+    def hand_in(self, kind: str, record: dict[str, Any], **vouched: Any) -> None:
         """The host takes in a signed record about a dispute."""
-        data: dict[str, Any] = {"record": record}
+        data: dict[str, Any] = {"record": record, **vouched}
         if kind == "dispute":
             data["candidates"] = self.candidates
         self.fact(kind, **data)
         self.clear()
 
-    def finding(self, kind: str, dispute: str, by: str, amount: str, **more: Any) -> None:
+    def finding(
+        self, kind: str, signer: Ed25519Signer, dispute: str, by: str, amount: str, **more: Any
+    ) -> dict[str, Any]:
         """A vote of an arbiter, or the operator's ruling: so much to the payee."""
         to_payee = money_from_json({"amount": amount, "currency": "USD"}, None)
-        record = make_finding(
-            kind, OPERATOR, dispute=dispute, by=by, to_payee=to_payee, at_ms=self.now_ms, **more
+        return make_finding(
+            kind, signer, dispute=dispute, by=by, to_payee=to_payee, at_ms=self.now_ms, **more
         )
-        self.hand_in(kind, record)
 
     def rule(self, dispute: str, amount: str, **more: Any) -> None:
         """The operator rules."""
-        self.finding("ruling", dispute, "agent://node.example/operator", amount, **more)
+        by = "agent://node.example/operator"
+        record = self.finding("ruling", OPERATOR, dispute, by, amount, **more)
+        self.hand_in("ruling", record, publicKey=OPERATOR.key.text)
 
     def vote(self, dispute: str, number: int, amount: str, **more: Any) -> None:
         """An arbiter that was drawn votes."""
         arbiters = self.conversation.disputes[dispute].arbiters or (CANDIDATES[0]["uri"],)
-        self.finding("vote", dispute, arbiters[number - 1], amount, **more)
+        by = arbiters[number - 1]
+        record = self.finding("vote", JUDGES[by], dispute, by, amount, **more)
+        self.hand_in("vote", record, card=card_of(by, JUDGES[by]))
 
     def fire(self, name: str) -> None:
         """The host writes that a timer fired."""

@@ -214,7 +214,7 @@ def disputed(*, bend: dict[str, Any] | None = None, units: int = 6_000) -> DealS
         "ruling", signers[OPERATOR], dispute="dsp_1", by=OPERATOR, to_payee=Money(units, "USD"),
         at_ms=stage.now_ms, severity=4,
     )  # fmt: skip
-    stage.state_fact("ruling", {"record": ruled})
+    stage.state_fact("ruling", {"record": ruled, "publicKey": signers[OPERATOR].key.text})
     stage.bend_fact = lambda data: {**data, **(bend or {})}
     stage.clear()
     stage.bend_fact = lambda data: data

@@ -9,6 +9,7 @@ is made by one function elsewhere, from the file as read once by ``audit_file``:
 * ``audit_fold``: states, times, complete, terms
 * ``audit_escrow``: reserved, released
 * ``audit_metric``: metric
+* ``audit_judges``: of whoever judged a dispute, keys and trust
 * ``audit_trust``: trust
 
 Law: a claim is verified only when everything it rests on was there, and was right.
@@ -37,6 +38,7 @@ from treaty.dialects.asp.audit_fold import (
     check_terms,
     play,
 )
+from treaty.dialects.asp.audit_judges import check_judges
 from treaty.dialects.asp.audit_keys import check_keys, pins_of, unanchored
 from treaty.dialects.asp.audit_metric import check_metric
 from treaty.dialects.asp.audit_trust import check_trust
@@ -98,6 +100,7 @@ def _checked(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
     yield from check_escrow(deal, played.conversation, played.stopped, roots)
     yield from check_trust(deal, played, roots, pins)
     yield from check_metric(deal, played, roots)
+    yield from check_judges(deal, played, roots)
     if deal.discovery:
         yield from check_discovery(deal, roots, pins)
 

@@ -19,7 +19,7 @@ from treaty.core.deal import Finding, Roots, lack
 from treaty.core.log import HostFact, Receipt
 from treaty.dialects.asp.audit_escrow import moved
 from treaty.dialects.asp.audit_file import Deal, Entry, Message
-from treaty.dialects.asp.audit_keys import Pin, Pins, unanchored
+from treaty.dialects.asp.audit_keys import Pin, Pins, broken, unanchored
 from treaty.dialects.asp.choices import FRESHNESS_MS
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import due, fold_fact
@@ -30,7 +30,7 @@ from treaty.dialects.asp.messages import Accept, Close, Commit, Counter, Propose
 from treaty.dialects.asp.rules import judge
 from treaty.dialects.asp.terms import contains
 from treaty.dialects.asp.watching import METRIC
-from treaty.errors import TreatyError
+from treaty.errors import SignatureError, TreatyError
 from treaty.wire import fields
 from treaty.wire.canonical import Json
 
@@ -158,6 +158,8 @@ def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
             return
     except TreatyError as error:
         wrong = error.detail
+        if isinstance(error, SignatureError):
+            run.findings += broken(entry.where, error)
     claim = _CLAIM_OF.get(fact.fact, "times")
     run.findings.append(Finding(claim, entry.where, wrong))
     run.conversation = stamp(run.conversation, fact.at_ms, fact.position, entry.hash)

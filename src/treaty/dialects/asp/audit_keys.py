@@ -15,10 +15,10 @@ from typing import Final
 
 from treaty.core.deal import Anchor, Finding, Roots, Verdict, lack
 from treaty.core.log import HostFact, Receipt
-from treaty.dialects.asp.audit_file import Card, Deal, Entry, Message, key_of
+from treaty.dialects.asp.audit_file import Deal, Entry, Message, key_of
 from treaty.dialects.asp.messages import Inform, Propose
 from treaty.errors import SignatureError, WireError, shown
-from treaty.identity.cards import CLOCK_SKEW_MS, open_listing
+from treaty.identity.cards import CLOCK_SKEW_MS, CardView, open_listing
 from treaty.identity.keys import ProofKey, PublicKey, read_public_key
 from treaty.identity.records import INTEGRITY, record_hash
 from treaty.wire.canonical import Json
@@ -190,7 +190,9 @@ def check_keys(deal: Deal, roots: Roots | None, pins: Pins) -> Iterator[Finding]
     for pin in pins.all:
         card = deal.card_of(pin.uri, pin.key)
         if card is not None:
-            yield from _check_listing(deal, roots, card, pin)
+            yield from check_listing(
+                deal, roots, card.where, card.view, card.listing, pin.entry.log.at_ms
+            )
         elif any(one.view.uri.text == pin.uri for one in deal.cards):
             detail = f"{pin.uri} signs with {pin.key.key_id}, its card shows another key"
             yield Finding("keys", pin.entry.where, detail)
@@ -213,33 +215,41 @@ def _speakers(deal: Deal) -> set[str]:
     return senders | {deal.heading.inviter, deal.heading.invitee}
 
 
-def _check_listing(deal: Deal, roots: Roots | None, card: Card, pin: Pin) -> Iterator[Finding]:
-    listing = card.listing
+def check_listing(
+    deal: Deal,
+    roots: Roots | None,
+    where: str,
+    view: CardView,
+    listing: Mapping[str, Json] | None,
+    at_ms: int,
+) -> Iterator[Finding]:
+    """A registry that the reader trusts lists this card, as of ``at_ms`` (``keys``)."""
+    uri = view.uri.text
     if listing is None:
-        yield lack("keys", card.where, f"no registry lists {pin.uri} in this file")
+        yield lack("keys", where, f"no registry lists {uri} in this file")
         return
-    if listing.get("cardHash") != card.view.card_hash or listing.get("uri") != pin.uri:
-        yield Finding("keys", card.where, "the listing is for another card")
+    if listing.get("cardHash") != view.card_hash or listing.get("uri") != uri:
+        yield Finding("keys", where, "the listing is for another card")
     registry = str(listing.get("registry"))
     keys = anchored_keys(roots, "registry", registry)
     if not keys:
-        yield lack("keys", card.where, _unlisted(roots, registry))
+        yield lack("keys", where, _unlisted(roots, registry))
         # The host may be the registry too; then the file itself tells its key.
         keys = [deal.heading.host_key] if registry == deal.heading.host else []
     key = signer_among(keys, listing)
     if key is None:
-        yield from check_record_hash(f"{card.where}, listing", "listing", listing)
+        yield from check_record_hash(f"{where}, listing", "listing", listing)
         if keys:
-            yield Finding("keys", card.where, f"{shown(registry)} did not sign its listing")
+            yield Finding("keys", where, f"{shown(registry)} did not sign its listing")
         return
     try:
-        opened = open_listing(dict(listing), key, card.view, None)
+        opened = open_listing(dict(listing), key, view, None)
     except (WireError, SignatureError) as error:
-        yield Finding("keys", card.where, f"its listing by {shown(registry)}: {error.detail}")
-        yield from broken(f"{card.where}, listing", error)
+        yield Finding("keys", where, f"its listing by {shown(registry)}: {error.detail}")
+        yield from broken(f"{where}, listing", error)
         return
-    if not opened.at_ms - CLOCK_SKEW_MS <= pin.entry.log.at_ms < opened.expires_ms:
-        yield lack("keys", card.where, "its listing was not in force when the key was pinned")
+    if not opened.at_ms - CLOCK_SKEW_MS <= at_ms < opened.expires_ms:
+        yield lack("keys", where, "its listing was not in force when the key was pinned")
 
 
 def _unlisted(roots: Roots | None, registry: str) -> str:

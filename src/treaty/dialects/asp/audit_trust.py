@@ -246,7 +246,7 @@ def _check_scores(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
             yield Finding("form", f"trust {number}", "it is no line for one of the two parties")
         else:
             stated[str(uri)] = (f"trust {number}", line)
-    found = _recomputed(deal, _everybody(deal))
+    found = _recomputed(deal, everybody(deal))
     if not found:
         yield lack("trust", "", "the records hold no outcome of this session")
         return
@@ -262,7 +262,7 @@ def _check_scores(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
     yield from _check_believed(deal, roots)
 
 
-def _everybody(deal: Deal) -> Believed:
+def everybody(deal: Deal) -> Believed:
     """Self-consistency: whom the file's own trust node must have believed."""
     attesters = (one.body.by for one in deal.outcomes if isinstance(one.body, Attestation))
     return Believed(clearings=frozenset((deal.heading.host,)), attesters=frozenset(attesters))
@@ -327,7 +327,7 @@ def _check_extract(deal: Deal) -> Iterator[Finding]:
     for place, logged, outcome in own:
         # Indexes only grow, so this one tells that nothing is left out before it.
         complete = logged.index == place
-        for agent in unfounded(records, outcome, _everybody(deal)):
+        for agent in unfounded(records, outcome, everybody(deal)):
             if complete:
                 detail = f"{agent} did not stand before the session where it says"
                 yield Finding("trust", logged.where, detail)
@@ -335,7 +335,7 @@ def _check_extract(deal: Deal) -> Iterator[Finding]:
                 detail = f"with these records of the log alone, {agent} is not known well enough"
                 yield lack("trust", logged.where, detail)
         if complete:
-            state = folded((record for _, record in records[:place]), _everybody(deal))
+            state = folded((record for _, record in records[:place]), everybody(deal))
             for detail in discrepancies(state, outcome):
                 yield Finding("trust", logged.where, detail)
 

@@ -25,6 +25,7 @@ from treaty.dialects.asp import (
 from treaty.dialects.asp.choices import SIGNING_PREFIX, TAG
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.conversation import Conversation, Participant
+from treaty.dialects.asp.judges import OPERATOR
 from treaty.dialects.asp.machine import INVITED, INVITED_COUNTERED
 from treaty.dialects.asp.messages import Envelope, Propose
 from treaty.errors import WireError
@@ -127,6 +128,13 @@ class AspDialect:
             if node is not None:
                 named.append(fields.agent(node, "uri"))
         return tuple(named)
+
+    def operator_named(self, message: Envelope) -> str | None:
+        """The key of the operator an invitation names (B15); None leaves it to the node."""
+        body = message.body
+        assert isinstance(body, Propose)
+        operator = fields.obj_or(body.terms, OPERATOR)
+        return None if operator is None else fields.text(operator, "keyId")
 
     def fold_message(
         self, state: Conversation, message: Envelope, receipt: Receipt, entry: str

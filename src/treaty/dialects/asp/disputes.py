@@ -7,10 +7,13 @@
     vote      {disputeId, by, toPayee, severity?, reason?, at}
     ruling    {disputeId, by, toPayee, severity?, reason?, at}
 
-A fact holds the record whole, and for a filing the candidates for arbiters and the bond. What a
-party signs is checked against its pinned key by everybody who folds it; for arbiters and the
-operator there is the host's word, and the key id in the record. ``severity`` in a filing is the
-filer's opinion; the resolver's counts.
+A fact holds the record whole, for a filing the candidates for arbiters, for a vote the arbiter's
+card and for a ruling the operator's key. Whoever folds it checks the signature: a party's by its
+pinned key, a judge's as ``judges`` says. What a record says of its session must be so; ours name
+it, so that no word is used twice. ``severity`` in a filing is the filer's opinion; the resolver's
+counts.
+
+Read next: ``judges``.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from treaty.core.settlement import check_disputable, disputed_duties
 from treaty.core.settlement import dispute as freeze
 from treaty.core.settlement import rule as carry_out
 from treaty.dialects.asp.conversation import Conversation, with_commitment, with_dispute
+from treaty.dialects.asp.judges import check_ruling, check_vote, read_candidates
 from treaty.errors import Refused, SignatureError, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.identity.records import open_record
@@ -66,9 +70,13 @@ def note(conversation: Conversation, fact: HostFact) -> Conversation:
     """
     record = fields.obj(fact.data, "record")
     if fact.fact == "dispute":
-        return _file(conversation, record, fact.at_ms, _candidates(fact.data))
+        candidates = read_candidates(fact.data, conversation.principals)
+        return _file(conversation, record, fact.at_ms, candidates)
     dispute = find(conversation, fields.ident(record, "disputeId"))
-    after = _NOTES[fact.fact](conversation, dispute, record, fact.at_ms)
+    named = fields.text_or(record, "sessionId")
+    if named is not None and named.lower() != conversation.id:
+        raise WireError("the record is about a dispute in another session")
+    after = _NOTES[fact.fact](conversation, dispute, fact.data, fact.at_ms)
     return _settle(conversation, replace(after, records=after.records | {_hash(record)}))
 
 
@@ -150,18 +158,10 @@ def _seeds(conversation: Conversation, commitment: Commitment) -> Seeds | None:
     return Seeds(author, conversation.other(author), commitment.seed, commitment.accepter_seed)
 
 
-def _candidates(data: fields.Object) -> tuple[Candidate, ...]:
-    listed = fields.items(data, "candidates", most=core.CANDIDATES_MAX)
-    return tuple(
-        Candidate(fields.agent(one, "uri"), fields.text(one, "organisation"))
-        for one in listed
-        if isinstance(one, dict)
-    )
-
-
 def _note_evidence(
-    conversation: Conversation, dispute: Dispute, record: fields.Object, at_ms: int
+    conversation: Conversation, dispute: Dispute, data: fields.Object, at_ms: int
 ) -> Dispute:
+    record = fields.obj(data, "record")
     by = _party(dispute, record)
     _check_signed(conversation, "evidence", record, by)
     after = core.note_evidence(dispute, by, rests=fields.flag(record, "last"), at_ms=at_ms)
@@ -171,8 +171,9 @@ def _note_evidence(
 
 
 def _note_reveal(
-    conversation: Conversation, dispute: Dispute, record: fields.Object, at_ms: int
+    conversation: Conversation, dispute: Dispute, data: fields.Object, at_ms: int
 ) -> Dispute:
+    record = fields.obj(data, "record")
     by = _party(dispute, record)
     _check_signed(conversation, "reveal", record, by)
     secret = hex_decode(fields.text(record, "secret"), SECRET_BYTES)
@@ -187,16 +188,21 @@ def _party(dispute: Dispute, record: fields.Object) -> str:
 
 
 def _note_vote(
-    conversation: Conversation, dispute: Dispute, record: fields.Object, at_ms: int
+    conversation: Conversation, dispute: Dispute, data: fields.Object, at_ms: int
 ) -> Dispute:
+    record = fields.obj(data, "record")
+    by = fields.agent(record, "by")
+    if by in dispute.arbiters:
+        check_vote(dispute, by, data)
     to_payee, severity = _split(conversation, dispute, record)
-    return core.vote(dispute, fields.agent(record, "by"), Vote(to_payee, severity), at_ms)
+    return core.vote(dispute, by, Vote(to_payee, severity), at_ms)
 
 
 def _note_ruling(
-    conversation: Conversation, dispute: Dispute, record: fields.Object, at_ms: int
+    conversation: Conversation, dispute: Dispute, data: fields.Object, at_ms: int
 ) -> Dispute:
-    to_payee, severity = _split(conversation, dispute, record)
+    check_ruling(conversation, data)
+    to_payee, severity = _split(conversation, dispute, fields.obj(data, "record"))
     return core.decide(dispute, to_payee, severity, at_ms)
 
 
