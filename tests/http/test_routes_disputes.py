@@ -18,6 +18,7 @@ from tests.http.nodes import (
 )
 from tests.simulation.clock import simulated
 from treaty.identity.disputes import make_evidence, make_filing, make_finding
+from treaty.identity.records import seal
 from treaty.wire.canonical import canonical
 from treaty.wire.money import Money
 
@@ -144,5 +145,21 @@ async def test_what_is_no_record_is_refused() -> None:
         assert (wrong.status_code, wrong.json()["code"]) == (400, "malformed")
         other = await here.post(f"{DISPUTES}/other/evidence", rest(here, ALPHA))
         assert (other.status_code, other.json()["code"]) == (400, "malformed")
-        blank = await here.post(DISPUTES, filing(here, blank=True))
-        assert blank.status_code == 400
+        for bad in ({"blank": True}, {"severity": 6}, {"severity": 0}):
+            answer = await here.post(DISPUTES, filing(here, **bad))
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@simulated
+async def test_evidence_says_what_it_shows() -> None:
+    async with world() as here:
+        await claimed(here)
+        assert (await here.post(DISPUTES, filing(here, severity=5))).status_code == 201
+        for statement in (None, 5, "", "  "):
+            body = {"disputeId": "dsp/1", "by": ALPHA, "statement": statement, "last": True}
+            record = canonical(seal("evidence", body, signer(ALPHA)))
+            answer = await here.post(f"{DISPUTES}/dsp%2F1/evidence", record)
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+        assert (
+            await here.post(f"{DISPUTES}/dsp%2F1/evidence", rest(here, ALPHA))
+        ).status_code == 201

@@ -65,6 +65,9 @@ def _record(one: Mapping[str, Json]) -> tuple[str, ...]:
     record = one.get("record")
     held = record if isinstance(record, dict) else {}
     says = held.get("statement") or held.get("reason") or ""
+    evidence = held.get("evidence")
+    if isinstance(evidence, dict) and evidence.get("statement"):
+        says = f"{says}. {evidence['statement']}"
     to_payee = held.get("toPayee")
     if to_payee is not None:
         says = f"{_amount(to_payee)} to the payee. {says}"

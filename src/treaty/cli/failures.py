@@ -25,7 +25,7 @@ ADVICE: Final = {
     "card_conflict": "another key holds this name at the node; use that key, or another URI",
     "escrow_unfunded": "fund the account: treaty ledger fund AGENT AMOUNT CURRENCY",
     "ceiling_exceeded": "see the ceiling of both parties: treaty trust show AGENT",
-    "duplicate": "use another --id; this one stands for a different transfer",
+    "duplicate": "this is there already; what is new needs an --id of its own",
     "rate_limited": "wait a little, then repeat the command",
     "overloaded": "wait a little, then repeat the command",
     "too_large": "give less; the limits are in the documentation of the command",

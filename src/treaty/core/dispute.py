@@ -27,7 +27,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from treaty.core.obligation import Obligation
-from treaty.errors import Refused, shown
+from treaty.errors import Refused
 from treaty.wire.digest import sha256
 
 EVIDENCE_MS: Final = 86_400_000
@@ -313,7 +313,8 @@ def decide(dispute: Dispute, to_payee: int, severity: int | None, at_ms: int) ->
 def _check_split(dispute: Dispute, to_payee: int) -> None:
     if not 0 <= to_payee <= dispute.units:
         raise Refused(
-            f"{shown(to_payee)} units of a slice that has {dispute.units}", "commitment_invalid"
+            f"the payee gets 0 to {dispute.units} units, all that is in dispute, not {to_payee}",
+            "commitment_invalid",
         )
 
 

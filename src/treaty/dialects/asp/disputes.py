@@ -45,6 +45,7 @@ from treaty.wire.money import Money, money_from_json
 TIMER: Final = "dispute:"
 SECRET_BYTES: Final = 32
 FACTS: Final = frozenset(("dispute", "evidence", "reveal", "vote", "ruling"))
+STATEMENT_CHARS_MAX: Final = 32_768
 DISPUTES_MAX: Final = 64
 """Disputes of one session."""
 
@@ -110,6 +111,7 @@ def _file(
     name = fields.ident(record, "disputeId")
     _check_new(conversation, commitment, name, filer)
     slice_id = fields.text_or(record, "part") or WHOLE
+    fields.integer_or(record, "severity", least=1, most=core.SEVERITY_MAX)
     share = check_disputable(commitment, slice_id, filer, at_ms)
     escrow = commitment.escrow
     dispute = Dispute(
@@ -164,6 +166,8 @@ def _note_evidence(
     record = fields.obj(data, "record")
     by = _party(dispute, record)
     _check_signed(conversation, "evidence", record, by)
+    if not fields.text(record, "statement", chars_max=STATEMENT_CHARS_MAX).strip():
+        raise WireError("a piece of evidence says in its statement what it shows")
     after = core.note_evidence(dispute, by, rests=fields.flag(record, "last"), at_ms=at_ms)
     if not core.is_rested(after):
         return after
