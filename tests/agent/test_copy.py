@@ -266,6 +266,13 @@ FACTS = [place for place, item in enumerate(ITEMS) if item.record.get("fact") ==
         {"movement": "settle"},
         {"commitmentId": "nothing"},
         {"movement": "steal"},
+        {"amount": {"amount": "1.00", "currency": "USD"}},
+        {"amount": {"amount": "180.00", "currency": "EUR"}},
+        {"amount": None},
+        {"payer": BETA, "payee": ALPHA},
+        {"payee": ALPHA},
+        {"commitHash": sha256_tag(b"another")},
+        {"reservation": "another"},
     ],
 )
 def test_a_movement_that_nothing_ordered_is_not_taken(change: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from treaty.core.commitment import Commitment, Obligation, OrderKind
+from treaty.core.commitment import Commitment, Obligation, Order, OrderKind
 from treaty.core.log import HostFact
 from treaty.dialects.asp import codec, rules
 from treaty.dialects.asp.conversation import Conversation
@@ -401,22 +401,35 @@ class Stage:
         """Do what the clearing is ordered to do, as signed facts."""
         while self.is_clearing and (pending := orders(self.conversation)):
             order = pending[0]
-            data: dict[str, Any] = {
-                "commitmentId": order.commitment,
-                "movement": order.kind.value,
-            }
-            if order.slice:
-                data["slice"] = order.slice
-            if order.bond:
-                data["bond"] = order.bond
+            data = self.movement(order)
             if order.kind is OrderKind.RESERVE:
                 self._book(order.bond or order.commitment, "reserve", order.units)
             else:
-                money = Money(order.post_units, order.escrow.money.asset)
-                data["posted"] = money_to_json(money)
-                self._book(order.bond or order.commitment, "post", money.units)
-                self._book(order.bond or order.commitment, "void", order.units - money.units)
+                self._book(order.bond or order.commitment, "post", order.post_units)
+                self._book(order.bond or order.commitment, "void", order.units - order.post_units)
             self.fact("escrow", **data)
+
+    def movement(self, order: Order) -> dict[str, Any]:
+        """What the clearing's fact about an order says."""
+        own = f"{self.conversation.id}/{order.commitment}"
+        asset = order.escrow.money.asset
+        data: dict[str, Any] = {
+            "movement": order.kind.value,
+            "reservation": f"{own}/{order.bond}" if order.bond else own,
+            "commitmentId": order.commitment,
+            "commitHash": self.conversation.commitments[order.commitment].hash,
+            "payer": order.escrow.payer,
+            "payee": order.escrow.payee,
+            "amount": money_to_json(Money(order.units, asset)),
+        }
+        if order.slice:
+            data["slice"] = order.slice
+        if order.bond:
+            data["bond"] = order.bond
+        if order.kind is OrderKind.SETTLE:
+            data["posted"] = money_to_json(Money(order.post_units, asset))
+            data["voided"] = money_to_json(Money(order.units - order.post_units, asset))
+        return data
 
     def _book(self, commitment: str, kind: str, units: int) -> None:
         if units:

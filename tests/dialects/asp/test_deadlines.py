@@ -13,6 +13,7 @@ from tests.dialects.asp.scenes import SCENES, scene
 from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SECOND, SESSION, URIS, Stage, check_refused
 from treaty.core.log import HostFact
 from treaty.dialects.asp.deadlines import Deadline, deadlines, due, fold_fact
+from treaty.dialects.asp.folding import orders
 from treaty.errors import Refused, WireError
 from treaty.wire.digest import ZERO_TAG
 
@@ -254,6 +255,9 @@ def test_an_unknown_fact_only_moves_the_log_on() -> None:
         ("outage", {"from": "2026-03-07T14:00:00Z"}),
         ("outage", {"from": "2026-03-07T14:00:00Z", "to": "2026-03-07T13:59:59Z"}),
         ("outage", {"from": 5, "to": 6}),
+        # The host spoke in the meantime, or has not lived so long yet.
+        ("outage", {"from": "2026-03-07T13:00:00Z", "to": "2026-03-07T14:00:00Z"}),
+        ("outage", {"from": "2026-03-07T14:04:10Z", "to": "2027-03-07T14:00:00Z"}),
         ("revocation", {}),
         ("revocation", {"agent": "alpha", "keyId": "x"}),
         ("revocation", {"agent": URIS["alpha"]}),
@@ -305,18 +309,37 @@ def ordered_to_settle() -> Stage:
 )
 def test_no_more_is_posted_than_was_held(posted: Any, reason: str) -> None:
     stage = ordered_to_settle()
+    ordered = stage.movement(orders(stage.conversation)[0])
     with check_refused(stage, reason):
-        stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
+        stage.fact("escrow", **{**ordered, "posted": posted})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"voided": {"amount": "0.00", "currency": "USD"}},
+        {"payer": URIS["beta"]},
+        {"payee": URIS["alpha"]},
+        {"commitHash": "sha256:" + "0" * 64},
+        {"reservation": "another"},
+        {"amount": {"amount": "1.00", "currency": "USD"}},
+    ],
+)
+def test_a_movement_is_the_one_that_was_ordered(change: dict[str, Any]) -> None:
+    stage = ordered_to_settle()
+    ordered = stage.movement(orders(stage.conversation)[0])
+    with check_refused(stage, "malformed"):
+        stage.fact("escrow", **{**ordered, **change})
 
 
 def test_a_settlement_is_recorded_once() -> None:
     stage = ordered_to_settle()
-    posted = {"amount": "0.00", "currency": "USD"}
-    stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
+    ordered = stage.movement(orders(stage.conversation)[0])
+    stage.fact("escrow", **ordered)
 
     assert stage.commitment_of().posted_units == 0
     with check_refused(stage, "transition_invalid"):
-        stage.fact("escrow", commitmentId="cmt", movement="settle", posted=posted)
+        stage.fact("escrow", **ordered)
 
 
 def test_an_escrow_movement_needs_a_commitment_with_escrow() -> None:

@@ -141,12 +141,19 @@ class Walk:
         return act
 
     def carry_out(self, order: Order, at_ms: int) -> None:
-        posted = money_to_json(Money(order.post_units, order.escrow.money.asset))
+        asset = order.escrow.money.asset
         data = {
-            "commitmentId": order.commitment,
             "movement": order.kind.value,
-            "posted": dict(posted),
+            "reservation": f"{self.conversation.id}/{order.commitment}",
+            "commitmentId": order.commitment,
+            "commitHash": self.conversation.commitments[order.commitment].hash,
+            "payer": order.escrow.payer,
+            "payee": order.escrow.payee,
+            "amount": money_to_json(Money(order.units, asset)),
         }
+        if order.kind is OrderKind.SETTLE:
+            data["posted"] = money_to_json(Money(order.post_units, asset))
+            data["voided"] = money_to_json(Money(order.units - order.post_units, asset))
         position = self.conversation.position + 1
         fact = HostFact("", position, at_ms, self.conversation.entry, "escrow", data, {})
         self.conversation = fold_fact(self.conversation, fact, entry=ZERO_TAG)

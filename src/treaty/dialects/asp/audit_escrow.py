@@ -23,40 +23,12 @@ from treaty.dialects.asp.conversation import Conversation, with_commitment
 from treaty.dialects.asp.deal import ESCROW, dispute_line, escrow_line, is_dispute
 from treaty.dialects.asp.disputes import note_bond
 from treaty.dialects.asp.folding import arrive, orders, stamp
+from treaty.dialects.asp.movements import differences, movement_data
 from treaty.errors import WireError, shown
 from treaty.wire.canonical import Json, canonical
-from treaty.wire.money import Money, money_to_json
 
 RESERVED = "reserved"
 RELEASED = "released"
-
-
-def movement_data(conversation: Conversation, order: Order) -> dict[str, Json]:
-    """What the clearing's fact about an order says (B13)."""
-    escrow = order.escrow
-    data: dict[str, Json] = {
-        "movement": order.kind.value,
-        "reservation": _reservation(conversation, order),
-        "commitmentId": order.commitment,
-        "commitHash": conversation.commitments[order.commitment].hash,
-        "payer": escrow.payer,
-        "payee": escrow.payee,
-        "amount": dict(money_to_json(Money(order.units, escrow.money.asset))),
-    }
-    if order.slice:
-        data["slice"] = order.slice
-    if order.bond:
-        data["bond"] = order.bond
-    if order.kind is OrderKind.SETTLE:
-        voided = order.units - order.post_units
-        data["posted"] = dict(money_to_json(Money(order.post_units, escrow.money.asset)))
-        data["voided"] = dict(money_to_json(Money(voided, escrow.money.asset)))
-    return data
-
-
-def _reservation(conversation: Conversation, order: Order) -> str:
-    own = f"{conversation.id}/{order.commitment}"
-    return f"{own}/{order.bond}" if order.bond else own
 
 
 def moved(
@@ -69,7 +41,7 @@ def moved(
     if order is None:
         detail = f"no such movement was due: {shown(fact.data.get('movement'))}"
         return stamped, [Finding(claim, entry.where, detail)]
-    wrong = _differences(fact.data, movement_data(conversation, order))
+    wrong = differences(fact.data, movement_data(conversation, order))
     if order.bond:
         after = arrive(conversation, note_bond(stamped, order))
         return after, [Finding(claim, entry.where, detail) for detail in wrong]
@@ -94,16 +66,6 @@ def _due_order(conversation: Conversation, fact: HostFact) -> Order | None:
         if wanted == (name, movement, slice_id, bond):
             return order
     return None
-
-
-def _differences(found: Mapping[str, Json], due: Mapping[str, Json]) -> list[str]:
-    return [
-        f"{name} is {shown(found.get(name))}, due was {shown(value)}"
-        for name, value in due.items()
-        # A settlement states what became of the amount; it need not repeat the amount itself.
-        if found.get(name) != value
-        and not (name == "amount" and name not in found and "posted" in due)
-    ]
 
 
 def check_escrow(

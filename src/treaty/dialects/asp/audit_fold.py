@@ -31,7 +31,6 @@ from treaty.dialects.asp.rules import judge
 from treaty.dialects.asp.terms import contains
 from treaty.dialects.asp.watching import METRIC
 from treaty.errors import SignatureError, TreatyError
-from treaty.wire import fields
 from treaty.wire.canonical import Json
 
 
@@ -152,28 +151,14 @@ def _note(run: _Play, entry: Entry, fact: HostFact) -> None:
         run.findings += found
         return
     try:
-        wrong = _wrong_outage(run.conversation, fact) if fact.fact == "outage" else None
-        if wrong is None:
-            run.conversation = fold_fact(run.conversation, fact, entry=entry.hash)
-            return
+        run.conversation = fold_fact(run.conversation, fact, entry=entry.hash)
+        return
     except TreatyError as error:
-        wrong = error.detail
+        claim = _CLAIM_OF.get(fact.fact, "times")
+        run.findings.append(Finding(claim, entry.where, error.detail))
         if isinstance(error, SignatureError):
             run.findings += broken(entry.where, error)
-    claim = _CLAIM_OF.get(fact.fact, "times")
-    run.findings.append(Finding(claim, entry.where, wrong))
     run.conversation = stamp(run.conversation, fact.at_ms, fact.position, entry.hash)
-
-
-def _wrong_outage(conversation: Conversation, fact: HostFact) -> str | None:
-    """An outage is over when it is stated, and the host signed nothing while it lasted."""
-    if not conversation.inviter:
-        return "an outage before the session"
-    if fields.instant(fact.data, "to") > fact.at_ms + FRESHNESS_MS:
-        return "the outage ends after it is stated"
-    if fields.instant(fact.data, "from") < conversation.at_ms - FRESHNESS_MS:
-        return "the host signed an entry during this outage"
-    return None
 
 
 def _note_endings(run: _Play) -> None:

@@ -23,6 +23,7 @@ from treaty.core.movement import WHOLE
 from treaty.core.session import RETURN, enter
 from treaty.core.settlement import end, note_settled, orders
 from treaty.dialects.asp import disputes
+from treaty.dialects.asp.choices import FRESHNESS_MS
 from treaty.dialects.asp.conversation import (
     Closing,
     Conversation,
@@ -47,13 +48,13 @@ from treaty.dialects.asp.machine import (
     INVITED_COUNTERED,
     RULES,
 )
+from treaty.dialects.asp.movements import differences, movement_data
 from treaty.dialects.asp.turns import move_turn, pass_turn
 from treaty.dialects.asp.watching import METRIC, note_metric
 from treaty.errors import Refused, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.wire import fields
 from treaty.wire.evolving import evolve
-from treaty.wire.money import money_from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
     elif fact.fact == "outcome":
         moved = _report(moved, fact)
     elif fact.fact == "outage":
+        _check_outage(conversation, fact)
         moved = _outage(moved, fact)
     elif fact.fact == "revocation":
         moved = _revoke(moved, fact)
@@ -240,11 +242,10 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
     ordered = next(due_now, None)
     if ordered is None:
         raise Refused(f"no {shown(movement)} is due for {shown(name)}", "transition_invalid")
-    if ordered.kind is OrderKind.SETTLE:
-        posted = money_from_json(fact.data.get("posted"), commitment.escrow.money.asset)
-        if posted.units != ordered.post_units:
-            # The host moves what was earned, and nothing else: every participant checks it.
-            raise WireError(f"posted {posted.units} units where {ordered.post_units} are due")
+    wrong = differences(fact.data, movement_data(conversation, ordered))
+    if wrong:
+        # The host moves what was ordered, and nothing else: every participant checks it.
+        raise WireError(f"the {movement} of {shown(name)} is not the one due: {wrong[0]}")
     if bond:
         return disputes.note_bond(conversation, ordered)
     if ordered.kind is OrderKind.RESERVE:
@@ -259,6 +260,19 @@ def _report(conversation: Conversation, fact: HostFact) -> Conversation:
     if not isinstance(name, str) or name not in conversation.commitments:
         return conversation
     return evolve(conversation, reported=conversation.reported | {name})
+
+
+def _check_outage(before: Conversation, fact: HostFact) -> None:
+    """An outage is over when it is stated, and the host signed nothing while it lasted.
+
+    Every deadline moves by it, so a host could give or take time with one that never was.
+    """
+    if not before.inviter:
+        raise WireError("an outage before the session")
+    if fields.instant(fact.data, "to") > fact.at_ms + FRESHNESS_MS:
+        raise WireError("the outage ends after it is stated")
+    if fields.instant(fact.data, "from") < before.at_ms - FRESHNESS_MS:
+        raise WireError("the host signed an entry during this outage")
 
 
 def _outage(conversation: Conversation, fact: HostFact) -> Conversation:
