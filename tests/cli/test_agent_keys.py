@@ -217,6 +217,19 @@ def test_a_lost_key_is_revoked_by_the_next_one_alone(desk: Desk) -> None:
     assert desk.read("agent", "show", desk.agent)["card"]["name"] == "Alpha"
 
 
+def test_a_key_that_was_replaced_is_revoked_by_its_id_and_the_one_in_force_stays(
+    desk: Desk,
+) -> None:
+    old = desk.read("agent", "show", desk.agent)["key"]["keyId"]
+    now = desk.read("agent", "rotate", desk.agent)["keyId"]
+    told = desk.read("agent", "revoke", desk.agent, "--key", old)
+    assert told == {"agent": desk.agent, "keyId": now, "revoked": old}
+    shown = desk.read("agent", "show", desk.agent)
+    assert shown["key"]["keyId"] == shown["card"]["keys"][0]["keyId"] == now
+    done = desk.run("agent", "revoke", desk.agent, "--key", "nothing")
+    assert (done.exit_code, "nothing" in done.stderr) == (1, True)
+
+
 def test_without_a_next_key_nothing_is_revoked(desk: Desk) -> None:
     done = desk.run("agent", "revoke", desk.agent)
     assert done.exit_code == 2

@@ -10,6 +10,7 @@ from treaty.core.trust import Proof
 from treaty.engine.ports import Entry
 from treaty.engine.registered import (
     CONTENDER_MS,
+    FORMER_MAX,
     NOTICE_MS,
     REVOKED_MAX,
     Registered,
@@ -197,3 +198,48 @@ def test_the_notice_tells_who_holds_who_contends_and_what_is_revoked() -> None:
     told = notice_of(URI, revoked(HELD, NEXT, FIRST))
     assert told["revoked"] == [{"keyId": FIRST.key.key_id, "since": format_instant(AT)}]
     assert notice_of(URI, Registered())["registered"] is False
+
+
+def rotated(state: Registered, *, version: int = 2) -> Registered:
+    """NEXT has taken over from FIRST, and committed to OTHER."""
+    return with_card(state, card(NEXT, version, next_key_hash=key_hash(OTHER.key)))
+
+
+@pytest.mark.parametrize(
+    ("by", "code"),
+    [(NEXT, None), (OTHER, "unauthorized"), (Ed25519Signer(b"9" * 32), "unauthorized")],
+)
+def test_a_key_that_was_replaced_is_revoked_by_the_one_in_force(
+    by: Ed25519Signer, code: str | None
+) -> None:
+    state = rotated(HELD)
+    assert state.has_held(FIRST.key.key_id)
+    assert state.has_held(NEXT.key.key_id)
+    assert not state.has_held(OTHER.key.key_id)
+    word = open_revocation(make_revocation(by, uri=URI, key_id=FIRST.key.key_id, since_ms=AT))
+    if code is not None:
+        assert code_of(judge_revocation, state, word, AT) == code
+        return
+    assert judge_revocation(state, word, AT)
+    after_it = revoked(state, by, FIRST)
+    # It bars nobody else, and brings nobody in.
+    assert not after_it.barred
+    assert code_of(judge_card, after_it, card(FIRST, 3), AT) == "key_revoked"
+    assert code_of(judge_card, after_it, card(OTHER, 3), AT) == "card_conflict"
+
+
+def test_who_takes_a_name_by_its_domain_has_not_held_the_keys_before() -> None:
+    state = with_card(proven(HELD, OTHER), card(OTHER, 1))
+    assert state.has_held(OTHER.key.key_id)
+    assert not state.has_held(FIRST.key.key_id)
+    # A proven name stays its organisation's.
+    owned = with_card(proven(HELD, FIRST), card(NEXT, 2))
+    assert owned.has_held(FIRST.key.key_id)
+
+
+def test_the_newest_of_the_former_keys_are_remembered() -> None:
+    state = HELD
+    for number in range(FORMER_MAX + 1):
+        state = with_card(state, card(Ed25519Signer(sha256(b"%d" % number)), number + 2))
+    assert len(state.former) == FORMER_MAX
+    assert not state.has_held(FIRST.key.key_id)

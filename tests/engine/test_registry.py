@@ -362,9 +362,11 @@ def made(signer: Ed25519Signer, uri: str = ALPHA, **changes: Any) -> bytes:
     return canonical(card)
 
 
-async def revoke(town: Town, by: str, *, of: str = "alpha", agent: str = ALPHA) -> Any:
+async def revoke(
+    town: Town, by: str, *, of: str = "alpha", agent: str = ALPHA, ago_ms: int = 0
+) -> Any:
     word = make_revocation(
-        signer_of(by), uri=agent, key_id=signer_of(of).key.key_id, since_ms=now_ms()
+        signer_of(by), uri=agent, key_id=signer_of(of).key.key_id, since_ms=now_ms() - ago_ms
     )
     return await town.at_home().registry.revoke(agent, canonical(word))
 

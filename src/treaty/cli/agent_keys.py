@@ -62,16 +62,25 @@ def rotate(agent: str, node: str | None, as_json: bool) -> None:
 
 @click.command(short_help="Revoke an agent's key, by its next key.")
 @agent_argument
+@click.option(
+    "--key", metavar="KEYID", help="Revoke this key, which was replaced before, and no other."
+)
 @node_option
 @json_option
-def revoke(agent: str, node: str | None, as_json: bool) -> None:
+def revoke(agent: str, key: str | None, node: str | None, as_json: bool) -> None:
     """Revoke the key in force, and put the next one in its place.
 
     From then on the node hears the old key no more, and the agent's open sessions wait until it
     shows its new card in them. Works with the next key alone, when the other one is lost.
+
+    Open sessions go on with the key they began with. With --key one that was replaced since is
+    heard no more in them either; the key in force says so, and stays.
     """
     from treaty.cli.nodes import at_node, wait_for
 
+    if key is not None:
+        _tell(wait_for(_revoke_former(agent, key, node), f"revoking a key of {agent}"), as_json)
+        return
     next_signer = _next_signer(agent) if next_key_path(agent).exists() else None
     signer = next_signer or _signer_at_hand(agent)
 
@@ -196,6 +205,18 @@ async def _revoke(client: HttpNode, uri: str, next_signer: Ed25519Signer | None)
     word = make_revocation(next_signer, uri=uri, key_id=current.key.key_id, since_ms=app.now_ms())
     await client.revoke(uri, word)
     return await _succeed(client, uri, current, next_signer, {})
+
+
+async def _revoke_former(uri: str, key_id: str, node: str | None) -> dict[str, Json]:
+    from treaty import app
+    from treaty.cli.nodes import at_node, signer_of
+    from treaty.identity.revocations import make_revocation
+
+    signer = signer_of(uri)
+    async with at_node(node, uri, signer) as client:
+        word = make_revocation(signer, uri=uri, key_id=key_id, since_ms=app.now_ms())
+        await client.revoke(uri, word)
+    return {"agent": uri, "keyId": signer.key.key_id, "revoked": key_id}
 
 
 def _last_revoked(known: Mapping[str, Json]) -> Json:

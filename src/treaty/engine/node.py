@@ -39,6 +39,7 @@ from treaty.engine.services import Services
 from treaty.engine.sessions import Host, Sessions
 from treaty.engine.trust import LOG, TrustNode
 from treaty.engine.violations import Violations
+from treaty.engine.witness import Witness
 from treaty.identity.cards import make_card
 from treaty.identity.keys import PublicKey, Signer
 from treaty.wire.canonical import Json, canonical, read_json
@@ -94,9 +95,8 @@ class Node:
             self.registry, fetcher=fetcher or NoFetcher(), secret=entropy(32), clock=clock
         )
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
-        self.violations = Violations(
-            self.desk, dialect, self.registry.key_of, signer=identity.signer
-        )
+        witness = Witness(self.desk, dialect, self.registry)
+        self.violations = Violations(self.desk, dialect, witness, signer=identity.signer)
         self.clearing = Clearing(self.desk, identity.operator, self.trust)
         self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
         self.inboxes = Inboxes(self.desk, self.trust.standing)

@@ -9,7 +9,8 @@ Laws:
    registration gives way at once to a key that proves the domain, and a new history begins.
 2. A proven registration gives way only to a key that proves the domain twice, with 72 hours of
    public notice between; a proof by the registered key ends the notice.
-3. A revoked key never comes back.
+3. A revoked key never comes back. One that was replaced already can be revoked too: sessions that
+   are open still hear it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ FUTURE_MS: Final = 60_000
 """How far ahead of the node's clock a revocation's ``since`` may lie."""
 REVOKED_MAX: Final = 64
 """Keys of one agent that may be revoked."""
+FORMER_MAX: Final = 64
+"""Keys that are remembered after they were replaced, the newest."""
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -70,11 +73,17 @@ class Registered:
     successor: str | None = None
     """The key that spoke the last revocation: it needs no introduction by the revoked one."""
     contender: Contender | None = None
+    former: tuple[str, ...] = ()
+    """Ids of the keys before the one in force, of the same owner."""
 
     @property
     def barred(self) -> bool:
         """True when the key in force is revoked and its successor has not come yet."""
         return self.view is not None and self.view.key.key_id in self.revoked
+
+    def has_held(self, key_id: str) -> bool:
+        """True for the key in force and those of the same owner before it."""
+        return key_id in self.former or (self.view is not None and self.view.key.key_id == key_id)
 
 
 def fold_registered(before: Registered, entry: Entry, parsed: object) -> Registered:
@@ -85,7 +94,9 @@ def fold_registered(before: Registered, entry: Entry, parsed: object) -> Registe
     if entry.kind == "revocation":
         word = parsed if isinstance(parsed, Revocation) else open_revocation(_read(entry))
         revoked = {**before.revoked, word.key_id: word.since_ms}
-        return replace(before, revoked=revoked, successor=word.by.text)
+        is_former = word.key_id in before.former
+        successor = before.successor if is_former else word.by.text
+        return replace(before, revoked=revoked, successor=successor)
     if entry.kind == "proof":
         body = _read(entry)
         assert isinstance(body, dict)
@@ -105,7 +116,16 @@ def _with_card(before: Registered, view: CardView) -> Registered:
         proven=before.proven or contended,
         successor=None if before.successor == view.key.text else before.successor,
         contender=None if contended else before.contender,
+        former=_former(before, view, displaced=contended and not before.proven),
     )
+
+
+def _former(before: Registered, view: CardView, *, displaced: bool) -> tuple[str, ...]:
+    if displaced or before.view is None:
+        return ()
+    if before.view.key == view.key:
+        return before.former
+    return (*before.former, before.view.key.key_id)[-FORMER_MAX:]
 
 
 def _with_proof(before: Registered, body: Mapping[str, Json]) -> Registered:
@@ -152,22 +172,28 @@ def judge_revocation(state: Registered, word: Revocation, now_ms: int) -> bool:
     """Whether a revocation changes anything; False for one that is known.
 
     Raises ``Refused``: ``unknown_agent``; ``unauthorized`` when it is not spoken by the next key
-    nor by one that has proven the domain; ``policy_violation`` beyond what is kept.
+    (of a key that was replaced: the one in force) nor by one that has proven the domain;
+    ``policy_violation`` beyond what is kept.
     """
     current = state.view
     if current is None:
         raise Refused("no agent is registered under this URI", "unknown_agent")
     if word.key_id in state.revoked:
         return False
+    is_former = word.key_id in state.former
+    if not state.has_held(word.key_id):
+        detail = (
+            f"{shown(word.key_id)} is not the key in force, {current.key.key_id}, nor one before"
+        )
+        raise Refused(detail, "reference_unknown")
     committed = current.card.get("nextKeyHash") == key_hash(word.by)
+    if is_former:
+        committed = word.by == current.key and not state.barred
     if not committed and not _holds(state.contender, word.by, now_ms):
         raise Refused(
             "a key is revoked by the next key of its card, or by one that has proven the domain",
             "unauthorized",
         )
-    if word.key_id != current.key.key_id:
-        detail = f"the key in force is {current.key.key_id}, not {shown(word.key_id)}"
-        raise Refused(detail, "reference_unknown")
     if word.since_ms > now_ms + FUTURE_MS:
         raise Refused("a key is revoked as of now or before, not in the future", "policy_violation")
     if len(state.revoked) >= REVOKED_MAX:

@@ -6,6 +6,9 @@ both halves:
 * ``message-id-reused``: two messages of one sender under one id in one session (B2);
 * ``two-entries``: two receipts or facts of one host for one position of one session (B7).
 
+What a key signed that was replaced since counts within the bounds of ``witness``; entries of a host
+count by its key in force alone, since nobody else has seen when they were made.
+
 The log keeps the digest of the two hashes, not what was said: messages are not everybody's to
 read. The same evidence counts once, whoever brings it and however often.
 
@@ -14,7 +17,6 @@ Read next: ``core.trust_components`` for what a violation does to a score.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from treaty.core.log import read_log_record
@@ -23,7 +25,8 @@ from treaty.core.trust_state import VIOLATIONS_MAX, agent_state
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.trust import LOG, TrustLog
-from treaty.errors import Refused, UnverifiableError, WireError, shown
+from treaty.engine.witness import Witness
+from treaty.errors import Refused, SignatureError, WireError, shown
 from treaty.identity.keys import PublicKey, Signer
 from treaty.identity.records import open_record, seal
 from treaty.wire import fields
@@ -34,19 +37,16 @@ REUSED: Final = "message-id-reused"
 FORKED: Final = "two-entries"
 PAIR: Final = 2
 
-KeyOf = Callable[[str], PublicKey | None]
-"""Agent -> the key of its registered card, or None."""
-
 
 class Violations:
     """Takes proofs of violations into the trust log of one node."""
 
     def __init__(
-        self, desk: Desk, dialect: SessionDialect, key_of: KeyOf, *, signer: Signer
+        self, desk: Desk, dialect: SessionDialect, witness: Witness, *, signer: Signer
     ) -> None:
         self._desk = desk
         self._dialect = dialect
-        self._key_of = key_of
+        self._witness = witness
         self._signer = signer
 
     async def report(self, body: Json) -> dict[str, Json]:
@@ -54,18 +54,18 @@ class Violations:
 
         Answers the record in the log; what is there already changes nothing. Raises
         ``WireError``, ``SignatureError``, ``UnverifiableError`` (``unknown_agent``); ``Refused``:
-        ``violation_unproven`` for two things that may both stand.
+        ``violation_unproven`` for two things that may both stand, or that anybody may have made.
         """
         if not isinstance(body, dict):
             raise WireError(f"a report is an object, not {shown(body)}")
         agent = fields.agent(body, "agent")
-        key = self._key_of(agent)
-        if key is None:
-            raise UnverifiableError(f"{agent} has no card here, so its key is not known")
+        card = self._witness.card_of(agent)
         if "messages" in body:
-            violation, hashes = REUSED, self._reused(agent, key, _pair(body, "messages"))
+            violation, hashes = REUSED, await self._reused(agent, _pair(body, "messages"))
+        elif card.barred:
+            raise SignatureError(f"the key of {agent} was revoked", "key_revoked")
         else:
-            violation, hashes = FORKED, _forked(key, _pair(body, "entries"))
+            violation, hashes = FORKED, _forked(card.key, _pair(body, "entries"))
         evidence = content_tag({"violation": violation, "hashes": list[Json](sorted(hashes))})
 
         def decide(transaction: Transaction) -> dict[str, Json]:
@@ -79,13 +79,14 @@ class Violations:
 
         return await self._desk.transact((LOG,), decide)
 
-    def _reused(self, agent: str, key: PublicKey, texts: list[Json]) -> list[str]:
+    async def _reused(self, agent: str, texts: list[Json]) -> list[str]:
         found = []
         for text in texts:
             if not isinstance(text, str):
                 raise WireError(f"a message is its text as received, not {shown(text)}")
-            message = self._dialect.decode(text.encode())
-            self._dialect.check_signature(message, key)
+            raw = text.encode()
+            message = self._dialect.decode(raw)
+            await self._witness.check(agent, raw, message)
             found.append((message.sender, message.session_id, message.message_id, message.hash))
         one, other = found
         if one[:-1] != other[:-1] or one[0] != agent or one[-1] == other[-1]:
