@@ -28,6 +28,7 @@ from treaty.core.dispute import (
 
 BUYER, SELLER = "agent://buyer.example", "agent://seller.example"
 CHECK = Check("https://m.example/")
+METRIC, EVIDENCE = Method.METRIC_QUERY, Method.EVIDENCE
 COMMIT_HASH = "sha256:" + "ab" * 32
 
 
@@ -92,8 +93,14 @@ RECORD = [
     (duty(due_ms=9_999), None),
     (duty(claimed_ms=900), None),
     (duty(claimed_ms=900, check=CHECK), None),
-    (duty(claimed_ms=900, check=CHECK, passed=True), (18_000, "metric")),
-    (duty(claimed_ms=900, check=CHECK, passed=False), (0, "metric")),
+    (duty(claimed_ms=900, check=CHECK, passed=True, method=METRIC), (18_000, "metric")),
+    (duty(claimed_ms=900, check=CHECK, passed=False, method=METRIC), (0, "metric")),
+    # The claimant's own signature is word against word; that of a key that was agreed is not.
+    (duty(claimed_ms=900, check=Check(""), passed=True, method=EVIDENCE), None),
+    (
+        duty(claimed_ms=900, check=Check("", key="k"), passed=True, method=EVIDENCE),
+        (18_000, "metric"),
+    ),
     (duty(measured=True), None),
     (duty(measured=True, earned=12_000), (12_000, "metric")),
 ]
@@ -104,6 +111,17 @@ def test_what_the_record_decides(found: Obligation, expected: tuple[int, str] | 
     ruling = decided_by_record(dispute(), (found,), 2_000)
 
     assert (None if ruling is None else (ruling.to_payee, ruling.why)) == expected
+
+
+def test_a_payee_that_disputes_its_own_claim_is_not_paid_by_the_record() -> None:
+    proven = duty(claimed_ms=900, check=CHECK, passed=True, method=METRIC)
+    failed = replace(proven, passed=False)
+    by_payee = replace(dispute(), filer=SELLER)
+
+    assert decided_by_record(by_payee, (proven,), 1_000) is None
+    ruling = decided_by_record(by_payee, (failed,), 1_000)
+    assert ruling is not None
+    assert ruling.to_payee == 0
 
 
 @pytest.mark.parametrize(

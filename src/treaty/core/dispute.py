@@ -26,7 +26,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from treaty.core.obligation import Obligation
+from treaty.core.obligation import FETCHED, Obligation
 from treaty.errors import Refused
 from treaty.wire.digest import sha256
 
@@ -209,9 +209,20 @@ def decided_by_record(dispute: Dispute, duties: Sequence[Obligation], at_ms: int
         return _automated(dispute, "timeout", 0, at_ms)
     if any(one.passed is False for one in duties):
         return _automated(dispute, "metric", 0, at_ms)
-    if duties and all(one.check is not None and one.passed for one in duties):
+    # What was looked at and held answers the payer's complaint; but nobody comes to the money
+    # sooner, the window still running, by disputing a claim of its own.
+    if dispute.filer == dispute.payer and duties and all(map(_is_proven, duties)):
         return _automated(dispute, "metric", dispute.units, at_ms)
     return None
+
+
+def _is_proven(duty: Obligation) -> bool:
+    """Tell whether a check held that the claimant did not make itself.
+
+    What it signs with its own key is word against word.
+    """
+    by_others = duty.check is not None and (duty.method in FETCHED or duty.check.key is not None)
+    return by_others and duty.passed is True
 
 
 def _automated(dispute: Dispute, why: str, to_payee: int, at_ms: int) -> Ruling:

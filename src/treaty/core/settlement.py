@@ -217,7 +217,9 @@ def check_disputable(commitment: Commitment, slice_id: str, filer: str, at_ms: i
         )
     share, duties = commitment.share(slice_id), disputed_duties(commitment, slice_id)
     if share is None or not duties:
-        raise Refused(f"nothing to dispute is called {shown(slice_id)}", "reference_unknown")
+        is_cut = not slice_id and any(one.id for one in commitment.shares)
+        about = "it is paid in parts: name one" if is_cut else f"no such part: {shown(slice_id)}"
+        raise Refused(f"nothing to dispute; {about}", "reference_unknown")
     if share.earned is not None or share.ruled is not None:
         raise Refused("this slice is settled", "transition_invalid")
     if any(one.state is ObligationState.DISPUTED for one in duties):
