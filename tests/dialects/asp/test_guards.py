@@ -134,7 +134,9 @@ def test_a_claim_by_evidence_carries_it() -> None:
         stage.beta.fulfil("cmt", evidence=evidence("alpha"))
     with check_refused(stage, "policy_violation"):
         stage.beta.fulfil("cmt", evidence=evidence(commitmentId="another"))
-    stage.beta.fulfil("cmt", evidence=evidence())
+    with check_refused(stage, "policy_violation"):
+        stage.beta.fulfil("cmt", evidence=evidence(sessionId="another"))
+    stage.beta.fulfil("cmt", evidence=evidence(sessionId=stage.conversation.id.upper()))
 
     assert stage.duty("provider").passed
     stage.wait(DAY)

@@ -259,17 +259,22 @@ def _check_provable(
             )
         if duty.method is Method.EVIDENCE:
             pinned = conversation.participants[envelope.sender].public_key
-            _check_evidence(body.data.get("evidence"), duty.check.key or pinned, commitment)
+            evidence = body.data.get("evidence")
+            _check_evidence(evidence, duty.check.key or pinned, conversation.id, commitment.id)
 
 
-def _check_evidence(evidence: Json, key: str | None, commitment: Commitment) -> None:
+def _check_evidence(evidence: Json, key: str | None, session: str, commitment: str) -> None:
+    """It is signed, and for what it names, this session and commitment are meant."""
     if key is None:
         raise SignatureError("no key is known for this evidence")
     check_evidence(evidence, read_public_key(key))
     assert isinstance(evidence, dict)
     named = evidence.get("commitmentId")
-    if named is not None and named != commitment.id:
+    if named is not None and named != commitment:
         raise Refused(f"the evidence is about {shown(named)}", "policy_violation")
+    named = evidence.get("sessionId")
+    if named is not None and not (isinstance(named, str) and named.lower() == session):
+        raise Refused(f"the evidence is about session {shown(named)}", "policy_violation")
 
 
 def identified(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
