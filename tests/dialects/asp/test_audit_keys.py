@@ -56,6 +56,14 @@ def test_a_card_that_is_not_there_leaves_keys_open() -> None:
     assert verify(deal, ROOTS).claim("keys").where == (BETA,)
 
 
+def test_a_card_that_nobody_needs_is_named() -> None:
+    deal = golden()
+    other = DealStage(keys={"agent://other.example/x": "other"})
+    deal["cards"] += [deal["cards"][0], other.card("agent://other.example/x")]
+
+    check_named(deal, ROOTS, "form", "card 3", "card 4")
+
+
 def test_a_listing_for_another_card_is_named_without_roots_too() -> None:
     deal = golden()
     deal["cards"][1]["listing"] = deal["cards"][0]["listing"]

@@ -198,9 +198,11 @@ def check_keys(deal: Deal, roots: Roots | None, pins: Pins) -> Iterator[Finding]
             yield Finding("keys", pin.entry.where, detail)
         else:
             yield lack("keys", pin.uri, "its card is not in the file")
-    for uri in sorted(_speakers(deal)):
+    speakers = _speakers(deal)
+    for uri in sorted(speakers):
         if pins.key_of(uri) is None:
             yield lack("keys", uri, "the file shows no key of it")
+    yield from _check_needless(deal, speakers)
     yield from _check_named_nodes(deal)
     heading = deal.heading
     for found in unanchored("keys", "session.host", roots, "host", heading.host, heading.host_key):
@@ -213,6 +215,18 @@ def _speakers(deal: Deal) -> set[str]:
     """Everybody who sent a message of the session, and both principals in any case."""
     senders = {entry.log.sender for entry in deal.log if isinstance(entry.log, Receipt)}
     return senders | {deal.heading.inviter, deal.heading.invitee}
+
+
+def _check_needless(deal: Deal, speakers: set[str]) -> Iterator[Finding]:
+    """A card nobody needs has no place in a file of which every byte is to count (``form``)."""
+    seen: set[tuple[str, PublicKey]] = set()
+    for card in deal.cards:
+        shows = (card.view.uri.text, card.view.key)
+        if shows in seen:
+            yield Finding("form", card.where, f"the card of {shows[0]} is given twice")
+        elif shows[0] not in speakers:
+            yield Finding("form", card.where, f"{shows[0]} said nothing here")
+        seen.add(shows)
 
 
 def check_listing(
