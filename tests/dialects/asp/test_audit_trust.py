@@ -13,18 +13,30 @@ from tests.dialects.asp.deal_stage import (
     BETA,
     NODE,
     OPERATOR,
+    SESSION,
     DealStage,
     golden,
+    play_closing,
     play_discovery,
+    play_negotiation,
     play_opening,
+    play_performance,
     played,
     signer,
     whole,
 )
 from tests.dialects.asp.deal_zoo import check_named, check_open, failed, put, reseal
 from treaty.core.deal import Verdict
-from treaty.core.trust import COMPONENTS, Endorsement, Outcome, Party, standing_at_opening
+from treaty.core.trust import (
+    COMPONENTS,
+    Endorsement,
+    Outcome,
+    Party,
+    Violation,
+    standing_at_opening,
+)
 from treaty.dialects.asp.audit import verify
+from treaty.dialects.asp.deal import standings, trust_lines
 
 ROOTS = whole().roots()
 PARTIES = (0, 1)
@@ -369,8 +381,37 @@ def with_stranger(party: str) -> dict[str, Any]:
     return {"deal": deal, "roots": stage.roots()}
 
 
-def test_an_extract_is_enough_when_nothing_of_the_parties_is_left_out() -> None:
-    check_open(**with_stranger("agent://elsewhere.example/delta"))
+def test_of_what_is_left_out_nobody_can_say_that_it_is_about_others() -> None:
+    check_open(*with_stranger("agent://elsewhere.example/delta").values(), "trust")
+
+
+@pytest.mark.parametrize("when", ["before the session", "in the session"])
+def test_scores_from_which_a_violation_was_left_out_are_not_verified(when: str) -> None:
+    stage = DealStage()
+    stage.register()
+    broken = Violation(ALPHA, "two-messages", "sha256:" + "1" * 64, stage.now_ms)
+    if when == "before the session":
+        stage.log_record(broken)
+    play_discovery(stage)
+    play_opening(stage)
+    if when == "in the session":
+        stage.log_record(broken)
+    play_negotiation(stage)
+    play_performance(stage)
+    play_closing(stage)
+    honest = stage.export()
+    kept = [one for one in stage.records if one[2] != broken]
+    found = standings([one for _, _, one in kept], SESSION, (ALPHA, BETA), stage.believed)
+    deal = stage.export(trust=trust_lines(found))
+    del deal["outcomes"][3]
+
+    check_open(honest, stage.roots())
+    assert (_bc(honest), _bc(deal)) == (45, 55)
+    check_open(deal, stage.roots(), "trust")
+
+
+def _bc(deal: dict[str, Any]) -> Any:
+    return deal["trust"][0]["after"]["components"]["BC"]
 
 
 def test_a_gap_in_a_party_s_running_numbers_shows() -> None:

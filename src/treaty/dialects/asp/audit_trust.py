@@ -5,8 +5,10 @@ in the Merkle tree under the signed head), compared with what the session itself
 folded again; every score, level and component in ``trust`` must come out. The log head is the
 anchor: the one in the reader's roots, or one signed by a node that the roots name.
 
-An extract of the log is enough as long as the running numbers of both parties have no gap and
-the standings stored in the outcome are those that the extract gives.
+Scores are verified from the whole log up to the session's outcome. With records left out they are
+computed all the same, and what contradicts itself has failed: a gap in the running numbers, a
+standing stored in the outcome that these records do not give. But nothing shows that no violation
+was among them.
 """
 
 from __future__ import annotations
@@ -316,7 +318,9 @@ def _number(value: Json) -> Decimal | None:
 def _check_extract(deal: Deal) -> Iterator[Finding]:
     """The standings stored before the session, and the stamps, follow from the records before.
 
-    With records left out the standings vouch for those, as long as the rest does not say otherwise.
+    A record that is left out can be one that speaks against a party, which no standing need show:
+    a newcomer's is 49 with a violation and without. So scores are verified from the whole log
+    up to the outcome alone.
     """
     records = [(logged.index, logged.body) for logged in deal.outcomes]
     own = [
@@ -334,7 +338,10 @@ def _check_extract(deal: Deal) -> Iterator[Finding]:
             else:
                 detail = f"with these records of the log alone, {agent} is not known well enough"
                 yield lack("trust", logged.where, detail)
-        if complete:
+        if not complete:
+            left_out = f"{logged.index - place} records of the log before it are not in the file"
+            yield lack("trust", logged.where, f"{left_out}: they may be about its parties")
+        else:
             state = folded((record for _, record in records[:place]), everybody(deal))
             for detail in discrepancies(state, outcome):
                 yield Finding("trust", logged.where, detail)
