@@ -204,8 +204,11 @@ def _check_terms(conversation: Conversation, body: Commit) -> None:
         _invalid(f"the terms do not contain those of {shown(proposal.id)}")
 
 
-def accepted_commitment(conversation: Conversation, envelope: Envelope, _at_ms: int) -> None:
-    """The commitment is still only proposed, and is the one the sender means."""
+def accepted_commitment(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
+    """The commitment is still only proposed, and is the one the sender means.
+
+    What can no longer be done in time is not accepted: it would be breached as it binds.
+    """
     body = envelope.body
     assert isinstance(body, Accept | Reject | Counter | Withdraw)
     commitment = conversation.commitments[body.reference_id]
@@ -213,6 +216,11 @@ def accepted_commitment(conversation: Conversation, envelope: Envelope, _at_ms: 
         raise Refused(f"{shown(commitment.id)} is {commitment.state.value}", "transition_invalid")
     if isinstance(body, Accept):
         _same_hash(body, commitment.hash)
+        for duty in commitment.obligations:
+            if not duty.measured and at_ms >= duty.deadline_ms:
+                raise Refused(
+                    f"the deadline of {duty.role or duty.party} has passed", "proposal_expired"
+                )
 
 
 def claimed(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:
