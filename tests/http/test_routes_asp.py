@@ -374,3 +374,14 @@ async def test_an_inbox_is_a_page_for_who_asks_for_json() -> None:
         assert (rest["entries"], rest["next"], rest["more"]) == ([], 1, False)
         stranger = {"DPoP": alpha.proof(path), "accept": "application/json"}
         assert (await here.http.get(path, headers=stranger)).status_code == 403
+
+
+@simulated
+async def test_a_stream_does_not_go_on_behind_an_end_that_is_not_its_own() -> None:
+    async with world() as here:
+        _chain, _alpha, beta = await introduced(here)
+        inbox = f"/v1/asp/agents/{quote(BETA, safe='')}/inbox"
+        for path, beyond in ((f"/v1/asp/sessions/{SESSION}/events", 5), (inbox, 3)):
+            headers = {"DPoP": beta.proof(path), "last-event-id": str(beyond)}
+            refused = await here.http.get(path, headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (404, "reference_unknown")

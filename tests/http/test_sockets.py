@@ -109,6 +109,15 @@ async def test_the_last_position_resumes_behind_it() -> None:
             assert (await heard(socket, "message"))["position"] == 4
 
 
+async def test_a_position_that_is_not_there_is_refused_instead_of_waited_for() -> None:
+    async with served() as here:
+        _chain, alpha, _beta = await introduced(here)
+        async with joined(here, alpha, lastSequence=4) as socket:
+            assert (await heard(socket, "auth_ok"))["lastSequence"] == 4
+        async with joined(here, alpha, lastSequence=5) as socket:
+            assert (await heard(socket, "error"))["code"] == "reference_unknown"
+
+
 @pytest.mark.parametrize("form", ["object", "text"])
 async def test_what_is_sent_is_judged_and_acknowledged(form: str) -> None:
     async with served() as here:

@@ -122,6 +122,14 @@ class InboxFeed:
         return event_of("heartbeat", {"timestamp": format_instant(self._node.desk.clock())})
 
 
+def beyond_the_end(after: int) -> Refused:
+    """The refusal to go on behind a position that is not there.
+
+    Who has read further than a log goes has read another one: it hears so, and not nothing.
+    """
+    return Refused(f"this log ends before position {after}", "reference_unknown")
+
+
 def check_owner(node: Node, agent: str, key: ProofKey) -> None:
     """Refuse everybody but the agent itself, by the keys of its registered card.
 

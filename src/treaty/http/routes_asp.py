@@ -15,7 +15,7 @@ from treaty.errors import WireError, shown
 from treaty.http.answers import json, raw_json
 from treaty.http.asking import Ask, Routes
 from treaty.http.entries import inbox_json, page_json
-from treaty.http.feeds import InboxFeed, SessionFeed, check_owner
+from treaty.http.feeds import InboxFeed, SessionFeed, beyond_the_end, check_owner
 from treaty.http.media import EVENTS, JSON, MESSAGE
 from treaty.http.streams import EventStream
 from treaty.identity.keys import PublicKey
@@ -85,8 +85,10 @@ async def inbox(ask: Ask) -> ASGIApp:
     check_owner(ask.node, agent, key)
     if _wants_page(ask.headers.get("accept", "")):
         return await _inbox_page(ask, agent)
-    feed = InboxFeed(ask.node, agent, key, ask.cursor())
-    return _stream(ask, feed)
+    after = ask.cursor()
+    if after and not await ask.node.desk.store.read(inbox_stream(agent), after - 1, 1):
+        raise beyond_the_end(after)
+    return _stream(ask, InboxFeed(ask.node, agent, key, after))
 
 
 def _wants_page(accepted: str) -> bool:
@@ -181,8 +183,10 @@ async def events(ask: Ask) -> EventStream:
     """A session as it happens."""
     key = await ask.reader()
     name = ask.session()
-    await ask.node.sessions.reader(name, key)
-    return _stream(ask, SessionFeed(ask.node, name, key, ask.cursor()))
+    hosted, after = await ask.node.sessions.reader(name, key), ask.cursor()
+    if after > hosted.state.position:
+        raise beyond_the_end(after)
+    return _stream(ask, SessionFeed(ask.node, name, key, after))
 
 
 def _stream(ask: Ask, feed: InboxFeed | SessionFeed) -> EventStream:

@@ -39,6 +39,7 @@ from treaty.http.asking import Ask, Service
 from treaty.http.connection import ABORT, guarded
 from treaty.http.limits import SLOW, Gate, Settings, Ticket
 from treaty.http.mrp_answers import allowed, refused, speaks_mrp
+from treaty.http.pacing import Paced
 from treaty.http.problems import as_error, problem
 from treaty.http.routing import Router
 from treaty.http.sockets import SessionSocket, denied, frame_bytes_max
@@ -221,7 +222,7 @@ def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=cast(Any, guarded(settings)),
-        ws="websockets-sansio",
+        ws=Paced,
         ws_max_size=frame_bytes_max(settings.body_bytes_max),
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,

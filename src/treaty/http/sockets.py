@@ -33,7 +33,7 @@ from treaty.engine.ports import Entry
 from treaty.errors import Refused, SignatureError, TreatyError, WireError, shown
 from treaty.http.asking import Service
 from treaty.http.entries import entry_json
-from treaty.http.feeds import ENTRIES_AT_ONCE, trust_updates
+from treaty.http.feeds import ENTRIES_AT_ONCE, beyond_the_end, trust_updates
 from treaty.http.limits import Gate
 from treaty.http.problems import as_error, problem
 from treaty.identity.keys import ProofKey
@@ -131,7 +131,10 @@ class SessionSocket:
         after = fields.integer_or(said, "lastSequence") or 0
         token = fields.text_or(said, "dpopProof")
         key = await self._node.readers.check(token, method="GET", url=self._url)
-        view = self._node.sessions.view(await self._node.sessions.reader(self._session, key))
+        hosted = await self._node.sessions.reader(self._session, key)
+        if after > hosted.state.position:
+            raise beyond_the_end(after)
+        view = self._node.sessions.view(hosted)
         welcome: dict[str, Json] = {
             "type": "auth_ok",
             "sessionId": self._session,
@@ -156,18 +159,28 @@ class SessionSocket:
     async def _listen(self, receive: Receive, send: Send) -> None:
         """Take what the client says, one frame after another, until it leaves."""
         while (frame := await _next(receive)) is not None:
-            name = None
             try:
-                raw, name = self._said(frame)
-                if raw is not None:
-                    await self._write(send, await self._submit(raw, name))
-            except TreatyError as error:
-                await self._write(send, error_frame(error, name))
+                answer = await self._answer(frame)
+                if answer is not None:
+                    await self._write(send, answer)
             except OSError:
                 # The client has left; nobody is there to be told.
                 return
-            except Exception as error:  # noqa: BLE001 - this is the rim: logged, and told apart.
-                await self._write(send, error_frame(as_error(error), name))
+
+    async def _answer(self, frame: str | bytes) -> bytes | None:
+        """What a frame is answered with, if anything. Each counts as a request does."""
+        name = None
+        try:
+            ticket = self._gate.enter(self._address)
+            try:
+                raw, name = self._said(frame)
+                return None if raw is None else await self._submit(raw, name)
+            finally:
+                ticket.leave()
+        except TreatyError as error:
+            return error_frame(error, name)
+        except Exception as error:  # noqa: BLE001 - this is the rim: logged, and told apart.
+            return error_frame(as_error(error), name)
 
     def _said(self, frame: str | bytes) -> tuple[bytes | None, Json]:
         """The message that a frame carries, and its id as far as it can be told."""
@@ -189,11 +202,7 @@ class SessionSocket:
 
     async def _submit(self, raw: bytes, name: Json) -> bytes:
         """Hand a message in; gives the frame that acknowledges it."""
-        ticket = self._gate.enter(self._address)
-        try:
-            receipt = await self._node.sessions.submit(self._session, raw)
-        finally:
-            ticket.leave()
+        receipt = await self._node.sessions.submit(self._session, raw)
         record = read_json(receipt, size_max=len(receipt))
         assert isinstance(record, dict)
         ack: dict[str, Json] = {
