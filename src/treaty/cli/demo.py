@@ -13,10 +13,9 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -74,32 +73,18 @@ def examples_folder() -> Path:
 async def play_deal(out: Path, as_json: bool, examples: Path) -> None:
     """Run the plain story: one deal, then a price over the quote channel, then a routed wish."""
     from treaty.cli import demo_quotes, demo_routes
-    from treaty.cli.demo_story import Story
+    from treaty.cli.demo_frame import framed
 
-    configs = [examples / f"{name}.toml" for name in ("alpha", "beta")]
-    alpha, beta = (read_toml(path) for path in configs)
-    with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
-        story = Story(as_json=as_json, out=out)
-        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
-            node = await stack.enter_async_context(running_node(Path(scratch)))
-            url = str(node["url"])
-            await story.prepare(url, Path(str(node["operatorKey"])), alpha, beta)
-            provider = await stack.enter_async_context(
-                party("provider", configs[1], url, out, Path(scratch))
-            )
-            await expect(provider, "ready")
-            buyer = await stack.enter_async_context(
-                party("buyer", configs[0], url, out, Path(scratch))
-            )
-            await story.play(events(buyer), events(provider))
-            await story.take_roots(url)
-        parts = {"quotes": demo_quotes.play, "routes": demo_routes.play}
-        if as_json:
-            story.finish({name: await play(out, None, examples) for name, play in parts.items()})
-            return
-        story.finish()
-        for play in parts.values():
-            await play(out, story.console, examples)
+    async with framed(out, as_json, examples) as scene:
+        await scene.play()
+    parts = {"quotes": demo_quotes.play, "routes": demo_routes.play}
+    if as_json:
+        told = {name: await play(out, None, examples) for name, play in parts.items()}
+        scene.story.finish(told)
+        return
+    scene.story.finish()
+    for play in parts.values():
+        await play(out, scene.story.console, examples)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -8,29 +8,16 @@ holds the whole dispute.
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from treaty.cli.demo import (
-    DEADLINE_S,
-    events,
-    expect,
-    party,
-    read_toml,
-    run_command,
-    running_node,
-)
-from treaty.cli.demo_story import Story
+from treaty.cli.demo import run_command
+from treaty.cli.demo_frame import framed
 from treaty.dialects.asp.acts import claimed_commitment
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.messages import Inform
-
-PARTIES: Final = ("alpha", "beta", "dispute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +59,10 @@ class Quarrel:
 
 async def play(out: Path, as_json: bool, examples: Path) -> None:
     """Run the story: the deal, the quarrel about it, and the ruling."""
-    configs = {name: examples / f"{name}.toml" for name in PARTIES}
-    tables = {name: read_toml(path) for name, path in configs.items()}
-    with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
-        home = Path(scratch)
-        story = Story(as_json=as_json, out=out)
-        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
-            node = await stack.enter_async_context(running_node(home))
-            url, operator = str(node["url"]), Path(str(node["operatorKey"]))
-            await story.prepare(url, operator, tables["alpha"], tables["beta"])
-            beta = party("provider", configs["beta"], url, out, home)
-            provider = await stack.enter_async_context(beta)
-            await expect(provider, "ready")
-            alpha = party("buyer", configs["alpha"], url, out, home, str(configs["dispute"]))
-            buyer = await stack.enter_async_context(alpha)
-            quarrel = Quarrel(tables, url, home, operator)
-            await story.play(with_dispute(events(buyer), quarrel), events(provider))
-            await story.take_roots(url)
-        story.finish()
+    async with framed(out, as_json, examples, ("dispute",)) as scene:
+        quarrel = Quarrel(scene.tables, scene.url, scene.home, scene.operator_key)
+        await scene.play(lambda told: with_dispute(told, quarrel), config="dispute")
+    scene.story.finish()
 
 
 async def with_dispute(

@@ -7,27 +7,14 @@ their own. The session waits meanwhile, and her decision is a signed message in 
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from treaty.cli.demo import (
-    DEADLINE_S,
-    events,
-    expect,
-    party,
-    read_toml,
-    run_command,
-    running_node,
-)
-from treaty.cli.demo_story import Story
+from treaty.cli.demo import run_command
+from treaty.cli.demo_frame import framed
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.messages import Escalate
-
-PARTIES: Final = ("alpha", "beta", "finance")
 
 
 class Person:
@@ -60,27 +47,12 @@ class Person:
 
 async def play(out: Path, as_json: bool, examples: Path) -> None:
     """Run the story: the deal, and the decision in the middle of it."""
-    configs = {name: examples / f"{name}.toml" for name in PARTIES}
-    tables = {name: read_toml(path) for name, path in configs.items()}
-    with tempfile.TemporaryDirectory(prefix="treaty-demo-") as scratch:
-        home = Path(scratch)
-        story = Story(as_json=as_json, out=out)
-        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
-            node = await stack.enter_async_context(running_node(home))
-            url = str(node["url"])
-            operator = Path(str(node["operatorKey"]))
-            await story.prepare(url, operator, tables["alpha"], tables["beta"])
-            person = Person(tables["finance"], url, home / "finance")
-            await person.register()
-            beta = party("provider", configs["beta"], url, out, home)
-            provider = await stack.enter_async_context(beta)
-            await expect(provider, "ready")
-            alpha = party("buyer", configs["alpha"], url, out, home, str(configs["finance"]))
-            buyer = await stack.enter_async_context(alpha)
-            told = with_person(events(buyer), person)
-            await story.play(told, events(provider), aborts=_aborts(tables["finance"]))
-            await story.take_roots(url)
-        story.finish()
+    async with framed(out, as_json, examples, ("finance",)) as scene:
+        person = Person(scene.tables["finance"], scene.url, scene.home / "finance")
+        await person.register()
+        aborts = _aborts(scene.tables["finance"])
+        await scene.play(lambda told: with_person(told, person), config="finance", aborts=aborts)
+    scene.story.finish()
 
 
 def _aborts(table: Mapping[str, Any]) -> bool:
