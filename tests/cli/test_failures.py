@@ -37,7 +37,10 @@ def test_a_failure_is_shown_with_its_code_and_advice(capsys: pytest.CaptureFixtu
 
     assert capsys.readouterr().err.splitlines() == [
         "error: alpha has 5 available, needs 180 (escrow_unfunded)",
-        "try: fund the account: treaty ledger fund AGENT AMOUNT CURRENCY",
+        (
+            "try: the node's operator funds the account: "
+            "treaty ledger fund AGENT AMOUNT CURRENCY --operator-key FILE"
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -154,9 +155,13 @@ def test_what_a_person_decides_happens(
 
 def test_a_person_reads_a_table_and_may_name_the_session(office: Office) -> None:
     session, escalation = asyncio.run(talk(office, [PERSON]))
-    lines = office.run("inbox", "--as", PERSON).stdout
-    assert escalation in lines
-    assert "More than I may spend." in lines
+    listed = office.run("inbox", "--as", PERSON)
+    assert escalation in listed.stdout
+    assert "More than I may spend." in listed.stdout
+    # What it says to run next can be pasted; so can the session's name instead.
+    (hint,) = [line for line in listed.stderr.splitlines() if ": treaty " in line]
+    words = shlex.split(hint.partition(": treaty ")[2])
+    assert words == ["inbox", "decide", escalation, "resume", "--as", PERSON]
     done = office.run("inbox", "--as", PERSON, "decide", session, "resume")
     assert done.exit_code == 0, done.output
     assert f"session {session} is CONVERSING" in done.stdout

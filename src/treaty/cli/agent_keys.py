@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from treaty.cli.options import agent_argument, json_option, node_option
+from treaty.cli.options import agent_argument, json_option, next_line, node_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,8 @@ def prove(agent: str, token: str | None, node: str | None, as_json: bool) -> Non
         say(f"serve exactly this text:  {told['thumbprint']}")
         say(f"at                        {told['url']}")
         say(f"before {told['expires']}, then run")
-        say(f"  treaty agent prove {agent} --token {told['token']}", "bold")
+        words = ("agent", "prove", agent, "--token", str(told["token"]))
+        say(f"  {next_line('treaty', *words)}", "bold")
         return
     _tell(told, as_json)
 
@@ -177,10 +178,14 @@ async def _rotate(client: HttpNode, uri: str, signer: Ed25519Signer) -> dict[str
     from treaty.identity.cards import key_hash, make_rotation, open_card
 
     if "card" in await client.proofs(uri):
-        raise Misused(f"the key of {uri} is revoked", advice=f"treaty agent revoke {uri}")
+        raise Misused(
+            f"the key of {uri} is revoked", advice=next_line("treaty", "agent", "revoke", uri)
+        )
     next_signer = _next_signer(uri)
     if signer.key == next_signer.key:
-        raise Misused(f"the key of {uri} is not here", advice=f"treaty agent revoke {uri}")
+        raise Misused(
+            f"the key of {uri} is not here", advice=next_line("treaty", "agent", "revoke", uri)
+        )
     current = open_card(await client.card(uri))
     if current.card.get("nextKeyHash") != key_hash(next_signer.key):
         await client.register(_card(current, signer, key_hash(next_signer.key), {}))
@@ -196,7 +201,9 @@ async def _revoke(client: HttpNode, uri: str, next_signer: Ed25519Signer | None)
     from treaty.identity.revocations import make_revocation
 
     if next_signer is None:
-        raise Misused(f"there is no next key of {uri}", advice=f"treaty agent rotate {uri}")
+        raise Misused(
+            f"there is no next key of {uri}", advice=next_line("treaty", "agent", "rotate", uri)
+        )
     revoked = (await client.proofs(uri)).get("card")
     if isinstance(revoked, dict):
         # A run before this one was cut short after the revocation; the name waits for its key.

@@ -15,6 +15,7 @@ from treaty.cli.options import (
     FILE_READ,
     as_option,
     json_option,
+    next_line,
     node_option,
     operator_options,
     session_argument,
@@ -156,12 +157,17 @@ def show(
     as_json: bool,
 ) -> None:
     """Show a dispute: as a party or an arbiter with --as, or as the operator."""
+    from treaty.cli.failures import Misused
 
     async def work(client: HttpNode, _signer: Ed25519Signer) -> dict[str, Json]:
         return await client.dispute(dispute)
 
     if as_agent is not None:
         _run(work, as_agent, node, as_json=as_json)
+    elif operator_key is None and db is None:
+        as_party = next_line("treaty", "dispute", "show", dispute, "--as", "AGENT")
+        advice = f"the operator gives --operator-key FILE; a party or an arbiter: {as_party}"
+        raise Misused("who asks?", advice=advice)
     else:
         _run_operator(work, operator_key, db, node, as_json=as_json)
 

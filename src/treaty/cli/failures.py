@@ -22,8 +22,12 @@ ADVICE: Final = {
     "unauthorized": "check whose key it is: treaty agent show URI",
     "signature_invalid": "check whose key it is: treaty agent show URI",
     "proof_invalid": "check the clock of this machine; proofs are good for 60 s",
+    "key_revoked": "whoever has the next key puts it in force: treaty agent revoke URI",
     "card_conflict": "another key holds this name at the node; use that key, or another URI",
-    "escrow_unfunded": "fund the account: treaty ledger fund AGENT AMOUNT CURRENCY",
+    "escrow_unfunded": (
+        "the node's operator funds the account: "
+        "treaty ledger fund AGENT AMOUNT CURRENCY --operator-key FILE"
+    ),
     "ceiling_exceeded": "see the ceiling of both parties: treaty trust show AGENT",
     "duplicate": "this is there already; what is new needs an --id of its own",
     "rate_limited": "wait a little, then repeat the command",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from treaty.cli.options import as_option, json_option, node_option
+from treaty.cli.options import as_option, json_option, next_line, node_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def inbox(
     """List what waits for AGENT: escalations to decide, invitations, delegations."""
     from treaty.cli.failures import Misused
     from treaty.cli.nodes import signer_of, wait_for
-    from treaty.cli.terminal import say, show_json, show_table
+    from treaty.cli.terminal import note, say, show_json, show_table
 
     if context.invoked_subcommand is not None:
         context.obj = (as_agent, node)
@@ -95,6 +95,13 @@ def inbox(
         return
     columns = ("waits for", "session", "from", "until", "id", "says")
     show_table(columns, [one.row() for one in found])
+    asked = next((one for one in found if one.kind == "decision" and one.open), None)
+    if asked is not None:
+        # An id that would be read as an option is no good on a command line.
+        name = asked.session if asked.name.startswith("-") else asked.name
+        words = ("inbox", "decide", name, "resume", "--as", as_agent)
+        note(f"let it go on: {next_line('treaty', *words)}")
+        note("or end it: the same with abort")
 
 
 async def _waiting(uri: str, signer: object, node: str | None) -> list[Waiting]:

@@ -5,6 +5,7 @@ Read next: ``nodes`` for what becomes of ``--node`` and ``--as``.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -146,3 +147,14 @@ def is_explicit(name: str) -> bool:
     """True when an option was given on the command line, not by the environment."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE
+
+
+def next_line(*words: str) -> str:
+    """A command to run next, as it can be pasted: of the same node, where one was named here."""
+    line = shlex.join(words)
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        if context.get_parameter_source("node") is click.core.ParameterSource.COMMANDLINE:
+            return f"{line} --node {shlex.quote(str(context.params['node']))}"
+        context = context.parent
+    return line

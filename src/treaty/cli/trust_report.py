@@ -5,6 +5,7 @@ Read next: ``treaty.engine.violations`` for what proves itself.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ def report(one: Path, other: Path, node: str | None, as_json: bool) -> None:
 
     found = list(contradictions(_read(one), _read(other)))
     if not found:
+        compare = shlex.join(("treaty", "verify", str(one), str(other)))
         raise Failed(
             "the two files prove nothing against anybody",
-            advice="compare them claim by claim: treaty verify FILE FILE",
+            advice=f"compare them claim by claim: {compare}",
         )
 
     async def work() -> list[dict[str, Json]]:

@@ -86,7 +86,7 @@ def load_key(path: Path, *, passphrase: str | None = None) -> Ed25519Signer:
         raw = read_private(path)
     except FileNotFoundError:
         raise MisuseError(
-            f"there is no key file {path}; make one with `treaty agent new`"
+            f"there is no key file {path}; make one with `treaty agent new AGENT`"
         ) from None
     except OSError as error:
         raise UnavailableError(f"the key file {path} cannot be read: {error}") from error
