@@ -217,13 +217,14 @@ def check_disputable(commitment: Commitment, slice_id: str, filer: str, at_ms: i
         )
     share, duties = commitment.share(slice_id), disputed_duties(commitment, slice_id)
     if share is None or not duties:
-        is_cut = not slice_id and any(one.id for one in commitment.shares)
-        about = "it is paid in parts: name one" if is_cut else f"no such part: {shown(slice_id)}"
-        raise Refused(f"nothing to dispute; {about}", "reference_unknown")
+        raise Refused(_nothing_to_dispute(commitment, slice_id), "reference_unknown")
     if share.earned is not None or share.ruled is not None:
         raise Refused("this slice is settled", "transition_invalid")
     if any(one.state is ObligationState.DISPUTED for one in duties):
         raise Refused("a dispute about this slice is open", "transition_invalid")
+    if any(one.measured and one.state is ObligationState.PENDING for one in duties):
+        # Frozen it would not be measured, and what was earned never known.
+        raise Refused("this interval is not measured yet", "transition_invalid")
     escrow = commitment.escrow
     assert escrow is not None
     if filer == escrow.payer and all(one.confirmed for one in duties):
@@ -232,6 +233,14 @@ def check_disputable(commitment: Commitment, slice_id: str, filer: str, at_ms: i
     if not any(one.state is ObligationState.PENDING or at_ms <= one.due_ms for one in duties):
         raise Refused("the dispute window is over", "transition_invalid")
     return share
+
+
+def _nothing_to_dispute(commitment: Commitment, slice_id: str) -> str:
+    if slice_id:
+        return f"{shown(commitment.id)} has no part {shown(slice_id)} that could be disputed"
+    if commitment.share(WHOLE) is None:
+        return f"{shown(commitment.id)} is paid in parts: name the one in dispute"
+    return f"the payee owes nothing under {shown(commitment.id)} that could be disputed"
 
 
 def dispute(commitment: Commitment, slice_id: str, at_ms: int) -> Commitment:
