@@ -19,6 +19,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -133,7 +134,10 @@ class Town:
         seed: int = 0,
         fate: Callable[[Unit], str | None] | None = None,
         fetcher: Fetcher | None = None,
+        usd_rates: Mapping[str, str] | None = None,
     ) -> None:
+        self.usd_rates = dict(usd_rates or {})
+        """What other currencies are worth, in the node's next life."""
         self.inner: Store = store or MemoryStore()
         self._reopen = reopen
         self.roads = roads or Roads()
@@ -194,6 +198,7 @@ class Town:
             entropy=self.chance.randbytes,
             complain=self.complaints.append,
             fetcher=self._fetcher,
+            usd_rates={code: Decimal(rate) for code, rate in self.usd_rates.items()},
         )
         await node.start()
         self.node = node

@@ -171,6 +171,20 @@ def test_a_commitment_that_does_not_pay_the_terms_is_refused(units: int) -> None
 
 
 @simulated
+async def test_180_yen_do_not_pay_for_180_dollars() -> None:
+    async with visit(beta_service(), Town(usd_rates={"JPY": "0.0067"})) as (town, deal):
+        await town.fund(ALPHA, 1_000, "JPY")
+        await deal.propose({**PRICED, "sla": {"uptimePercent": 99.95}})
+        await deal.until(lambda now: now.agreed is not None)
+        await commit(deal, total=Money(180, "JPY"))
+        await next_state(deal, "CONVERSING")
+
+        body = deal.messages[-1].body
+        assert isinstance(body, RejectBody)
+        assert body.reason == "the escrow holds JPY where the price is in USD"
+
+
+@simulated
 async def test_a_commitment_names_the_terms_that_were_accepted() -> None:
     async with visit(beta_service()) as (_, deal):
         await deal.propose({**PRICED, "sla": {"uptimePercent": 99.95}})

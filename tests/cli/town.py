@@ -120,24 +120,26 @@ def built(folder: Path) -> Iterator[Town]:
         town.run("trust", "attest", BETA, "--components", COMPONENTS, *known)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TREATY_HOME", str(home))
-            session = asyncio.run(_deal(town.url))
+            session = asyncio.run(make_deal(town.url))
         yield Town(home, db, town.url, town.pid, session, env)
 
 
-async def _deal(url: str) -> str:
+async def make_deal(url: str, currency: str = "USD") -> str:
+    """Alpha buys two GPUs for a day from Beta; returns the session."""
     prices = (
         Tier(Decimal("3.50"), Decimal("99.9")),
         Tier(Decimal("4.00"), Decimal("99.95")),
     )
     service = Service(policy=SellerPolicy(tiers=prices, floor=Decimal("3.75")), rating=4)
+    service.currency = currency
     service.fulfils(_provision)
-    listed = {"gpu": "A100", "pricePerHour": 3.5, "currency": "USD"}
+    listed = {"gpu": "A100", "pricePerHour": 3.5, "currency": currency}
     beta = app.Agent(BETA, node=url, capabilities=["provision.gpu"], pricing=listed)
     alpha = app.Agent(ALPHA, node=url, name="Alpha", organization="Acme")
     async with beta, alpha:
         providing = asyncio.create_task(serve(beta, service))
         try:
-            return await _buy(alpha)
+            return await _buy(alpha, currency)
         finally:
             providing.cancel()
             await asyncio.gather(providing, return_exceptions=True)
@@ -148,7 +150,7 @@ async def _provision(deal: Any, commitment: Any) -> dict[str, Any]:
     return {"instances": [{"id": "gpu-1"}, {"id": "gpu-2"}]}
 
 
-async def _buy(alpha: Any) -> str:
+async def _buy(alpha: Any, currency: str) -> str:
     policy = BuyerPolicy(
         ask=Decimal("5.00"), reservation=Decimal("4.23"), quality_min=Decimal("99.9")
     )
@@ -156,7 +158,8 @@ async def _buy(alpha: Any) -> str:
     found = await alpha.discover("provision.gpu")
     deal = await alpha.invite(found[0], subject="GPU compute")
     tier = Tier(Decimal("3.50"), Decimal("99.9"))
-    await buy(deal, Purchase(terms, policy, tier, subject="Two A100 for a day"))
+    wanted = Purchase(terms, policy, tier, subject="Two A100 for a day", currency=currency)
+    await buy(deal, wanted)
     await learn(alpha, deal)
     await alpha.copies.flush()
     return str(deal.id)

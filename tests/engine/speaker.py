@@ -28,6 +28,7 @@ from treaty.identity.keys import Ed25519Signer
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.ids import uuid7
 from treaty.wire.instants import format_instant
+from treaty.wire.money import Money, money_to_json
 
 HOUR_MS = 3_600_000
 FUNDS_UNITS = 50_000
@@ -204,6 +205,7 @@ def commitment_of(
     name: str, *, units: int = 18_000, pay_ms: int = 24 * HOUR_MS, provide_ms: int = HOUR_MS,
     window_ms: int = HOUR_MS, payer: str = ALPHA, payee: str = BETA,
     provider: dict[str, Any] | None = None, schedule: dict[str, Any] | None = None,
+    currency: str = "USD",
 ) -> dict[str, Any]:  # fmt: skip
     """The body of a COMMIT: Alpha pays, Beta provides."""
 
@@ -226,8 +228,7 @@ def commitment_of(
             "provider": {**duty(payee, provide_ms, "counterparty-confirm"), **(provider or {})},
         },
         "escrow": {
-            "amount": f"{units // 100}.{units % 100:02}",
-            "currency": "USD",
+            **money_to_json(Money(units, currency)),
             "releaseCondition": "obligation-met",
             **({"schedule": schedule} if schedule else {}),
         },

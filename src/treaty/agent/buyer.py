@@ -31,7 +31,7 @@ from treaty.dialects.asp.conversation import Proposal
 from treaty.dialects.asp.messages import Body, Escalate, Inform
 from treaty.errors import Refused, UnavailableError, WireError
 from treaty.wire.canonical import Json
-from treaty.wire.money import ASSETS, Money, money_from_json
+from treaty.wire.money import Money, decimals_of, money_from_json
 
 PATIENCE_S: Final = 600.0
 COMMITS_MAX: Final = 2
@@ -132,14 +132,13 @@ async def _negotiate(deal: Deal, purchase: Purchase, statistics: Statistics | No
 def _decide(
     deal: Deal, purchase: Purchase, waiting: Proposal | None, statistics: Statistics | None
 ) -> Decision:
-    asset = ASSETS.get(purchase.currency)
     try:
         return buyer(
             purchase.policy,
             purchase.listed,
             bids(deal, purchase.shape, until=waiting),
             statistics,
-            decimals=asset.decimals if asset else 2,
+            decimals=decimals_of(purchase.currency),
         )
     except WireError as error:
         # Terms that name no readable price cannot be agreed to.

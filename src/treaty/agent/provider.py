@@ -190,7 +190,8 @@ async def _answer_commitment(provider: Provider, deal: Deal) -> bool:
     commitment = deal.commitment()
     if commitment is None or deal.conversation.side(commitment.author) == deal.me:
         return False
-    problem = commitment_problem(deal, commitment, _shape(provider))
+    currency = str(getattr(provider, "currency", "USD"))
+    problem = commitment_problem(deal, commitment, _shape(provider), currency)
     if problem is None:
         await deal.accept("Commitment accepted.")
     else:
@@ -203,10 +204,13 @@ def _shape(provider: Provider) -> TermsShape:
     return shape if isinstance(shape, TermsShape) else TermsShape()
 
 
-def commitment_problem(deal: Deal, commitment: Commitment, shape: TermsShape) -> str | None:
+def commitment_problem(
+    deal: Deal, commitment: Commitment, shape: TermsShape, currency: str = "USD"
+) -> str | None:
     """Why this provider would not be bound by a commitment as it stands, or None.
 
-    It names the accepted proposal (B11), pays this agent, and pays what the terms come to.
+    It names the accepted proposal (B11), pays this agent, and pays what the terms come to in the
+    currency this agent is paid in.
     """
     body = next(
         (
@@ -222,6 +226,8 @@ def commitment_problem(deal: Deal, commitment: Commitment, shape: TermsShape) ->
     escrow = commitment.escrow
     if escrow is None or escrow.payee != deal.me:
         return "the commitment does not pay this agent from escrow"
+    if escrow.money.asset != currency:
+        return f"the escrow holds {escrow.money.asset} where the price is in {currency}"
     problem = _price_problem(agreed, escrow.money, shape)
     if problem is not None:
         return problem

@@ -27,6 +27,7 @@ from treaty.dialects.asp.messages import Counter as CounterBody
 from treaty.dialects.asp.messages import Propose
 from treaty.errors import WireError
 from treaty.wire.canonical import Json
+from treaty.wire.money import decimals_of
 
 Negotiate = Callable[[Deal, Proposal], Answer | Awaitable[Answer]]
 Fulfil = Callable[[Deal, Commitment], Mapping[str, Json] | Awaitable[Mapping[str, Json]]]
@@ -74,6 +75,8 @@ class Service:
     policy: SellerPolicy | None = None
     shape: TermsShape | None = None
     rating: int | None = 5
+    currency: str = "USD"
+    """What it is paid in."""
     learnt: Learnt | None = None
     """Asked before each answer by the policy, such as ``partial(statistics, agent)``."""
     _negotiate: Negotiate | None = None
@@ -116,14 +119,24 @@ class Service:
         if self.policy is None:
             return Accept()
         if self.learnt is None:
-            return by_policy(deal, proposal, self.policy, self.shape or TermsShape())
+            return self._by_policy(deal, proposal, self.policy)
         return self._by_experience(deal, proposal, self.policy, self.learnt)
 
     async def _by_experience(
         self, deal: Deal, proposal: Proposal, policy: SellerPolicy, learnt: Learnt
     ) -> Answer:
         known = await learnt(deal.counterparty)
-        return by_policy(deal, proposal, policy, self.shape or TermsShape(), known)
+        return self._by_policy(deal, proposal, policy, known)
+
+    def _by_policy(
+        self,
+        deal: Deal,
+        proposal: Proposal,
+        policy: SellerPolicy,
+        known: Statistics | None = None,
+    ) -> Answer:
+        shape = self.shape or TermsShape()
+        return by_policy(deal, proposal, policy, shape, known, decimals=decimals_of(self.currency))
 
     def fulfil(
         self, deal: Deal, commitment: Commitment
@@ -168,10 +181,13 @@ def by_policy(
     policy: SellerPolicy,
     shape: TermsShape,
     statistics: Statistics | None = None,
+    *,
+    decimals: int = 2,
 ) -> Answer:
     """Answer a proposal by a seller's policy from ``core.negotiation``."""
     try:
-        decision = seller(policy, bids(deal, shape, until=proposal), statistics)
+        known = bids(deal, shape, until=proposal)
+        decision = seller(policy, known, statistics, decimals=decimals)
     except WireError as error:
         return Reject(error.detail, "schema_unsupported")
     if decision.kind is DecisionKind.ACCEPT:

@@ -19,6 +19,7 @@ from treaty.app.quotes import QuotePlan, open_selling
 from treaty.app.relays import RelayPlan, listening, open_host
 from treaty.app.services import Opened, ServicePlan, open_services
 from treaty.app.verifying import Verifying, open_verifying
+from treaty.core.rates import UsdRates
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
@@ -57,6 +58,8 @@ class NodePlan:
     relays: RelayPlan = field(default_factory=RelayPlan)
     services: ServicePlan | None = field(default_factory=ServicePlan)
     """What it offers over MRP; None for nothing."""
+    usd_rates: UsdRates = field(default_factory=dict)
+    """What other currencies are worth in US dollars; in these alone deals are made beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
             serving=None if services is None else services.serving,
             fetcher=None if services is None else services.fetcher,
             verifying=verifying,
+            usd_rates=plan.usd_rates,
         )
         if services is not None:
             services.ring.join(node.publications)

@@ -28,6 +28,7 @@ ADVICE: Final = {
         "the node's operator funds the account: "
         "treaty ledger fund AGENT AMOUNT CURRENCY --operator-key FILE"
     ),
+    "currency_unsupported": "the node's operator sets rates: treaty serve --usd-rate EUR=1.08",
     "ceiling_exceeded": "see the ceiling of both parties: treaty trust show AGENT",
     "duplicate": "this is there already; what is new needs an --id of its own",
     "rate_limited": "wait a little, then repeat the command",

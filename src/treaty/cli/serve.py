@@ -22,8 +22,11 @@ from treaty.cli.serve_quotes import (
     show_quotes,
 )
 from treaty.cli.serve_services import service_members, service_options, show_services
+from treaty.errors import Refused, WireError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from treaty.app import NodePlan, OpenNode
     from treaty.app.services import ServicePlan
     from treaty.wire.canonical import Json
@@ -38,6 +41,26 @@ def rate(value: str) -> int:
     if match is None:
         raise click.BadParameter(f"{value!r} is no rate; write it as 600/min")
     return int(match[1])
+
+
+def usd_rate(value: str) -> tuple[str, Decimal]:
+    """Read ``EUR=1.08``: what one whole unit of a currency is worth in US dollars."""
+    from treaty.core.rates import check_rated, read_rate
+
+    code, _, text = value.partition("=")
+    try:
+        return check_rated(code.upper()), read_rate(text)
+    except (Refused, WireError) as error:
+        raise click.BadParameter(f"{error.detail}; write it as EUR=1.08") from error
+
+
+def usd_rates(
+    _context: click.Context, _param: click.Parameter, given: tuple[tuple[str, Decimal], ...]
+) -> dict[str, Decimal]:
+    """Put rates together; one currency has one."""
+    if len(dict(given)) != len(given):
+        raise click.BadParameter("a currency is given two rates")
+    return dict(given)
 
 
 @click.command()
@@ -86,6 +109,16 @@ def rate(value: str) -> int:
     metavar="N/min",
     help="Requests a minute of one address; without it 600, and no limit on loopback.",
 )
+@click.option(
+    "--usd-rate",
+    "rates",
+    type=usd_rate,
+    multiple=True,
+    callback=usd_rates,
+    metavar="CURRENCY=USD",
+    help="Take deals in this currency, one unit being worth so many US dollars: EUR=1.08; may be"
+    " repeated.",
+)
 @selling_options
 @relay_options
 @service_options
@@ -99,6 +132,7 @@ def serve(
     key: Path | None,
     operator_key: Path | None,
     rate: int | None,
+    rates: dict[str, Decimal],
     policy: Path | None,
     mock: bool,
     chains: tuple[tuple[int, str], ...],
@@ -125,7 +159,7 @@ def serve(
         quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
     )
     plan = app.NodePlan(
-        db, uri, key, operator_key, host, port, public_url, quotes, relays, services
+        db, uri, key, operator_key, host, port, public_url, quotes, relays, services, rates
     )
     run_node(plan, rate, as_json=as_json)
 
@@ -174,6 +208,7 @@ def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
     import os
 
     from treaty.cli.terminal import show_json
+    from treaty.core.rates import rate_text
 
     own = opened.node.identity
     event: dict[str, Json] = {
@@ -184,6 +219,7 @@ def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
         "publicKey": own.signer.key.text,
         "db": _text(plan.db),
         "operatorKey": _text(opened.operator_key),
+        "usdRates": {code: rate_text(rate) for code, rate in plan.usd_rates.items()},
         "pid": os.getpid(),
         **quote_members(opened.node),
         **service_members(opened),
@@ -207,6 +243,7 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
             ("key", own.signer.key.key_id),
             ("database", _text(plan.db) or nothing),
             ("operator", _text(opened.operator_key) or nobody),
+            *(("rate", f"1 {code} = {rate} USD") for code, rate in plan.usd_rates.items()),
         ]
     )
     show_quotes(opened.node, plan.quotes)

@@ -6,9 +6,12 @@ Read next: ``commitment``, which it is held for; ``settlement``, which gives the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
+from treaty.core.levels import Rates
 from treaty.core.movement import WHOLE
+from treaty.core.rates import DOLLAR, rates_at
 from treaty.core.schedule import Schedule
 from treaty.wire.money import Money
 
@@ -24,6 +27,18 @@ class Escrow:
     schedule: Schedule | None = None
     penalty_bps: int = 0
     """What the payee forfeits of a slice it earned late or short, in 1/100 of a percent."""
+    usd_rate: Decimal | None = None
+    """What one whole unit was worth in US dollars when the COMMIT came; none for dollars."""
+
+    @property
+    def rates(self) -> Rates:
+        """By which this escrow is counted in dollars, to its end (B17)."""
+        return rates_at(self.money.asset, self.usd_rate)
+
+    @property
+    def unrated(self) -> bool:
+        """True while its currency needs a rate that nobody has stated."""
+        return self.usd_rate is None and self.money.asset != DOLLAR
 
 
 @dataclass(frozen=True, slots=True)

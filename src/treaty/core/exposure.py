@@ -11,7 +11,7 @@ Read next: ``levels`` for the bounds, ``ledger`` for those of one account.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from treaty.core.book import organisation_of
@@ -97,9 +97,14 @@ def _newcomers(exposure: Exposure, change: Change) -> PersistentMap[str, Newcome
     return exposure.newcomers.put(change.reservation, Newcomer(agent, units))
 
 
-def check_pair(exposure: Exposure, other: str, units: int, most: int) -> None:
-    """Refuse (``ceiling_exceeded``) what would open too much between two organisations."""
-    open_units = exposure.together.get(other) or 0
+def check_pair(
+    exposure: Exposure, other: str, units: int, most: int, *, elsewhere_units: int = 0
+) -> None:
+    """Refuse (``ceiling_exceeded``) what would open too much between two organisations.
+
+    ``elsewhere_units`` is what is open between them in other assets, converted.
+    """
+    open_units = (exposure.together.get(other) or 0) + elsewhere_units
     if open_units + units > most:
         raise Refused(
             f"{open_units} + {units} units exceed the ceiling of {most} for the two organisations",
@@ -107,9 +112,14 @@ def check_pair(exposure: Exposure, other: str, units: int, most: int) -> None:
         )
 
 
-def check_newcomers(exposure: Exposure, agent: str, units: int, most: int) -> None:
-    """Refuse (``ceiling_exceeded``) what a newcomer's organisation has no room for."""
-    found = [one for _, one in exposure.newcomers.items()]
+def check_newcomers(
+    exposure: Exposure, agent: str, units: int, most: int, *, elsewhere: Sequence[Newcomer] = ()
+) -> None:
+    """Refuse (``ceiling_exceeded``) what a newcomer's organisation has no room for.
+
+    ``elsewhere`` is what its newcomers have open in other assets, converted.
+    """
+    found = [*(one for _, one in exposure.newcomers.items()), *elsewhere]
     agents = {one.agent for one in found} | {agent}
     if len(agents) > PROVISIONAL_AGENTS_MAX:
         raise Refused(

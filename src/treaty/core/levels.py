@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
 from treaty.errors import MisuseError, Refused, shown
@@ -87,11 +88,11 @@ def ceiling_units(number: int, asset: str = "USD", rates: Rates = USD_ONLY) -> i
 
 
 def dollar_units(asset: str = "USD", rates: Rates = USD_ONLY) -> int:
-    """Return what one US dollar is in minor units of ``asset``, rounded down.
+    """Return the least amount of ``asset`` that is worth a US dollar, in minor units.
 
     Raises ``Refused`` (``currency_unsupported``) for an asset without a rate.
     """
-    return _units(1, asset, rates)
+    return ceil(_rate(asset, rates))
 
 
 def sessions_a_day(number: int) -> int:
@@ -158,7 +159,11 @@ def provisional_units(asset: str = "USD", rates: Rates = USD_ONLY) -> int:
 
 
 def _units(dollars: int, asset: str, rates: Rates) -> int:
+    return int(dollars * _rate(asset, rates))
+
+
+def _rate(asset: str, rates: Rates) -> int | Fraction:
     rate = rates.get(asset)
     if rate is None:
         raise Refused(f"no US dollar rate is configured for {shown(asset)}", "currency_unsupported")
-    return int(dollars * rate)
+    return rate

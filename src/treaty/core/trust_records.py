@@ -12,7 +12,7 @@ The bodies, by kind (``?`` marks what may be missing)::
     endorsement  {endorser, agent, withdrawn?, at}
     violation    {agent, violation, evidence, at}
     outcome      {session, head, commitment, clearing, parties: [party, party],
-                  disputed?, severity?, at}
+                  disputed?, severity?, currency?, usdRate?, at}
     party        {agent, result: "kept"|"breached", escrow?: "honoured"|"failed", v, rating?,
                   number?, organisation?, before?, q?, w?}
     before       {score: "91.0", provisional: false, size?, at?}
@@ -34,6 +34,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from treaty.core.rates import rate_text, read_rate
 from treaty.errors import WireError, shown
 from treaty.wire import fields
 from treaty.wire.canonical import Json
@@ -169,6 +170,9 @@ class Outcome:
     disputed: bool = False
     severity: int | None = None
     """The resolver's, when the breach was ruled."""
+    currency: str | None = None
+    usd_rate: Decimal | None = None
+    """What one whole unit of its currency was worth at the COMMIT; none of both for dollars."""
 
 
 Record: TypeAlias = Identity | Attestation | Endorsement | Violation | Outcome
@@ -289,31 +293,33 @@ def _outcome(body: fields.Object) -> Outcome:
         at_ms=fields.instant(body, "at"),
         disputed=fields.flag(body, "disputed"),
         severity=fields.integer_or(body, "severity", least=1, most=SEVERITY_MAX),
+        currency=fields.ident_or(body, "currency"),
+        usd_rate=None if body.get("usdRate") is None else read_rate(body["usdRate"]),
     )
 
 
 def _outcome_to_json(record: Outcome) -> dict[str, Json]:
-    body: dict[str, Json] = {
+    rate = None if record.usd_rate is None else rate_text(record.usd_rate)
+    return {
         "session": record.session,
         "head": record.head,
         "commitment": record.commitment,
         "clearing": record.clearing,
         "parties": [_party_to_json(party) for party in record.parties],
         "disputed": record.disputed,
+        **_given(severity=record.severity, currency=record.currency, usdRate=rate),
     }
-    return body | _given(severity=record.severity)
 
 
 def _party(party: Json) -> Party:
     if not isinstance(party, dict):
         raise WireError(f"a party is an object, not {shown(party)}")
+    is_held = party.get("escrow") is not None
     return Party(
         agent=fields.agent(party, "agent"),
         kept=_choice(party, "result", "kept", "breached"),
         v=_decimal(party, "v", most=1),
-        escrow=None
-        if party.get("escrow") is None
-        else _choice(party, "escrow", "honoured", "failed"),
+        escrow=_choice(party, "escrow", "honoured", "failed") if is_held else None,
         rating=fields.integer_or(party, "rating", least=1, most=RATING_MAX),
         number=fields.integer_or(party, "number", least=1),
         organisation=fields.text_or(party, "organisation"),
@@ -325,12 +331,10 @@ def _party(party: Json) -> Party:
 
 def _party_to_json(party: Party) -> dict[str, Json]:
     escrow = None if party.escrow is None else "honoured" if party.escrow else "failed"
-    body: dict[str, Json] = {
-        "agent": party.agent,
-        "result": "kept" if party.kept else "breached",
-        "v": decimal_text(party.v),
-    }
-    return body | _given(
+    return _given(
+        agent=party.agent,
+        result="kept" if party.kept else "breached",
+        v=decimal_text(party.v),
         escrow=escrow,
         rating=party.rating,
         number=party.number,
@@ -358,8 +362,8 @@ def before_from_json(before: fields.Object | None) -> Before | None:
 def before_to_json(before: Before) -> dict[str, Json]:
     """Write a standing; ``before_from_json`` gives it back."""
     at = None if before.at_ms is None else format_instant(before.at_ms)
-    body: dict[str, Json] = {"score": str(before.score), "provisional": before.provisional}
-    return body | _given(size=before.size, at=at)
+    stated = _given(score=str(before.score), size=before.size, at=at)
+    return {**stated, "provisional": before.provisional}
 
 
 def _choice(body: fields.Object, name: str, yes: str, no: str) -> bool:

@@ -8,13 +8,14 @@ one (the outside world has none); the sides are folded apart and agree by constr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from treaty.core.book import Account, Book, book_of, enter
 from treaty.core.commitment import Order, OrderKind
+from treaty.core.escrow import Escrow
 from treaty.core.ledger import fund, payout, reserve, settle
-from treaty.core.levels import Ceilings
+from treaty.core.levels import Ceilings, Rates
 from treaty.core.movement import (
     AccountId,
     Binding,
@@ -24,6 +25,8 @@ from treaty.core.movement import (
     movement_from_json,
     movement_to_json,
 )
+from treaty.core.rates import converted_up
+from treaty.engine.currencies import Currencies
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.exposures import Exposures, exposure_stream
 from treaty.engine.ports import Entry
@@ -42,8 +45,8 @@ MOVEMENTS_SHOWN_MAX: Final = 200
 class Bounds(Protocol):
     """What the trust node says of how much may be open (B17)."""
 
-    def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
-        """What may be open between two parties now."""
+    def ceilings(self, payer: str, payee: str, asset: str, rates: Rates) -> Ceilings:
+        """What may be open between two parties now, in an asset counted by these rates."""
 
     def shares_its_bound(self, agent: str) -> bool:
         """True for an agent whose bound is its organisation's."""
@@ -77,6 +80,15 @@ def account_stream(account: AccountId) -> str:
     return f"{STREAM}/{account.asset}/{account.owner}"
 
 
+def _streams(account: AccountId) -> tuple[str, str]:
+    return account_stream(account), exposure_stream(account)
+
+
+def _open_units(transaction: Transaction, account: AccountId) -> int:
+    state: Account = transaction.state(account_stream(account))
+    return state.open_units
+
+
 def _empty(stream: str) -> Account:
     _, asset, owner = stream.split("/", 2)
     return Account(AccountId(owner, asset))
@@ -97,10 +109,13 @@ def movement_of(entry: Entry) -> Movement:
 class Clearing:
     """The escrow ledger of one node."""
 
-    def __init__(self, desk: Desk, operator: PublicKey, bounds: Bounds) -> None:
+    def __init__(
+        self, desk: Desk, operator: PublicKey, bounds: Bounds, currencies: Currencies
+    ) -> None:
         self._desk = desk
         self._operator = operator
         self._bounds = bounds
+        self._currencies = currencies
         self._exposures = Exposures(desk, bounds.shares_its_bound)
         desk.register(STREAM, Kind(_empty, _fold))
 
@@ -121,9 +136,7 @@ class Clearing:
         book = self._book(transaction, *sides)
         reservation = reservation_of(session, order)
         if order.kind is OrderKind.RESERVE:
-            ceilings = None
-            if not order.bond:
-                ceilings = self._bounds.ceilings(escrow.payer, escrow.payee, escrow.money.asset)
+            ceilings = None if order.bond else self._ceilings(transaction, escrow, sides)
             movements = reserve(
                 book,
                 reservation,
@@ -135,14 +148,53 @@ class Clearing:
                 ceilings=ceilings,
             )
             if ceilings is not None:
-                for movement in movements:
-                    self._exposures.check(transaction, movement, ceilings.pair_units)
+                self._check_organisations(transaction, escrow, movements, ceilings)
             self._record(transaction, movements, at_ms)
             return Executed(reservation)
         movements = settle(book, reservation, order.post_units, slice_id=order.slice)
         self._record(transaction, movements, at_ms)
         assert sum(one.units for one in movements) == order.units
         return Executed(reservation, order.post_units, order.units - order.post_units)
+
+    def _ceilings(
+        self, transaction: Transaction, escrow: Escrow, sides: tuple[AccountId, AccountId]
+    ) -> Ceilings:
+        """The bounds of a reservation, less what its sides have open in other assets (B17)."""
+        asset, rates = escrow.money.asset, escrow.rates
+        bounds = self._bounds.ceilings(escrow.payer, escrow.payee, asset, rates)
+        others, all_rates = self._currencies.others(asset), self._currencies.beside(asset, rates)
+        beside = [[AccountId(side.owner, one) for one in others] for side in sides]
+        streams = [name for one in (*beside[0], *beside[1]) for name in _streams(one)]
+        transaction.need(*streams)
+        payer_units, payee_units = (
+            sum(
+                converted_up(_open_units(transaction, one), one.asset, asset, all_rates)
+                for one in accounts
+            )
+            for accounts in beside
+        )
+        return replace(
+            bounds,
+            payer_units=bounds.payer_units - payer_units,
+            payee_units=bounds.payee_units - payee_units,
+        )
+
+    def _check_organisations(
+        self,
+        transaction: Transaction,
+        escrow: Escrow,
+        movements: tuple[Movement, ...],
+        ceilings: Ceilings,
+    ) -> None:
+        asset = escrow.money.asset
+        for movement in movements:
+            self._exposures.check(
+                transaction,
+                movement,
+                ceilings.pair_units,
+                rates=self._currencies.beside(asset, escrow.rates),
+                others=self._currencies.others(asset),
+            )
 
     def _book(self, transaction: Transaction, *ids: AccountId) -> Book:
         transaction.need(*(account_stream(one) for one in ids))

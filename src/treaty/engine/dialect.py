@@ -15,6 +15,7 @@ from treaty.core.checks import Check
 from treaty.core.commitment import Order
 from treaty.core.log import HostFact, Receipt
 from treaty.core.matching import Need, Page
+from treaty.core.rates import UsdRates
 from treaty.core.schedule import Schedule
 from treaty.identity.keys import ProofKey, PublicKey, Signer
 from treaty.wire.canonical import Json
@@ -91,6 +92,10 @@ class Settled(Protocol):
     @property
     def severity(self) -> int | None:
         """The resolver's, 1 to 5, when a ruling found a breach."""
+
+    @property
+    def usd_rate(self) -> Decimal | None:
+        """What one whole unit of the asset was worth in US dollars; none for dollars."""
 
 
 class Wanted(Protocol):
@@ -182,7 +187,12 @@ class SessionDialect(Protocol):
         """Check signature and proof. Raises ``SignatureError``."""
 
     def judge(
-        self, state: Any, message: Any, at_ms: int, standing: Callable[[str], Standing]
+        self,
+        state: Any,
+        message: Any,
+        at_ms: int,
+        standing: Callable[[str], Standing],
+        usd_rates: UsdRates,
     ) -> None:
         """Refuse what is not lawful now. Raises ``Refused``."""
 
@@ -200,6 +210,9 @@ class SessionDialect(Protocol):
 
     def fold_fact(self, state: Any, fact: HostFact, entry: str) -> Any:
         """Fold what the host observed."""
+
+    def unrated(self, state: Any) -> Mapping[str, str]:
+        """Commitments whose currency needs a rate that was not stated yet, with the currency."""
 
     def orders(self, state: Any) -> tuple[Order, ...]:
         """What the clearing must do now."""

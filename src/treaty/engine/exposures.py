@@ -9,13 +9,14 @@ Read next: ``core.exposure``, the fold and the bounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from treaty.core.book import organisation_of
 from treaty.core.exposure import (
     Change,
     Exposure,
+    Newcomer,
     change_from_json,
     change_to_json,
     changes,
@@ -23,8 +24,9 @@ from treaty.core.exposure import (
     check_pair,
     entered,
 )
-from treaty.core.levels import provisional_units
+from treaty.core.levels import Rates, provisional_units
 from treaty.core.movement import AccountId, Movement
+from treaty.core.rates import converted_up
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.ports import Entry
 from treaty.wire.canonical import canonical, read_json
@@ -55,14 +57,39 @@ class Exposures:
         self._is_newcomer = is_newcomer
         desk.register(STREAM, Kind(lambda _stream: Exposure(), _fold))
 
-    def check(self, transaction: Transaction, reserve: Movement, pair_units: int) -> None:
-        """Refuse (``ceiling_exceeded``) a reserve that organisations have no room for."""
+    def check(
+        self,
+        transaction: Transaction,
+        reserve: Movement,
+        pair_units: int,
+        *,
+        rates: Rates,
+        others: Sequence[str],
+    ) -> None:
+        """Refuse (``ceiling_exceeded``) a reserve that organisations have no room for.
+
+        What is open in the ``others``, assets beside its own, counts by ``rates``.
+        """
         for own, other in ((reserve.debit, reserve.credit), (reserve.credit, reserve.debit)):
             exposure: Exposure = transaction.state(exposure_stream(own))
-            check_pair(exposure, organisation_of(other), reserve.units, pair_units)
+            far = organisation_of(other)
+            beside = [
+                (asset, transaction.state(exposure_stream(AccountId(own.owner, asset))))
+                for asset in others
+            ]
+            elsewhere = sum(
+                converted_up(one.together.get(far) or 0, asset, own.asset, rates)
+                for asset, one in beside
+            )
+            check_pair(exposure, far, reserve.units, pair_units, elsewhere_units=elsewhere)
             if self._is_newcomer(own.owner):
-                most = provisional_units(own.asset)
-                check_newcomers(exposure, own.owner, reserve.units, most)
+                most = provisional_units(own.asset, rates)
+                newcomers = [
+                    Newcomer(one.agent, converted_up(one.units, asset, own.asset, rates))
+                    for asset, known in beside
+                    for _, one in known.newcomers.items()
+                ]
+                check_newcomers(exposure, own.owner, reserve.units, most, elsewhere=newcomers)
 
     def note(self, transaction: Transaction, movement: Movement) -> None:
         """Enter a movement with the organisations of its sides."""

@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from treaty.core.commitment import Order, OrderKind
 from treaty.core.log import fact_body, read_log_record
+from treaty.core.rates import UsdRates, rate_text
 from treaty.engine.clearing import Clearing
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.hosted import STREAM, Hosted, Written, session_kind, session_stream
 from treaty.engine.ports import Task, Unit
+from treaty.errors import Refused
 from treaty.identity.keys import Signer, read_public_key
 from treaty.identity.records import seal
 from treaty.wire import fields
@@ -45,12 +47,18 @@ class FollowUp:
     """Carries out what the sessions of one host demand."""
 
     def __init__(
-        self, desk: Desk, dialect: SessionDialect, signer: Signer, clearing: Clearing
+        self,
+        desk: Desk,
+        dialect: SessionDialect,
+        signer: Signer,
+        clearing: Clearing,
+        usd_rates: UsdRates,
     ) -> None:
         self._desk = desk
         self._dialect = dialect
         self._signer = signer
         self._clearing = clearing
+        self._usd_rates = usd_rates
         self._puts: list[Put] = []
         self._sealed: Sealed = _nothing
         desk.register(STREAM, session_kind(dialect))
@@ -86,7 +94,9 @@ class FollowUp:
         transaction.append(stream, "fact", canonical(record), None, written)
 
     def settle(self, transaction: Transaction, stream: str, at_ms: int) -> None:
-        """Do what the entry just written demands: escrow, reports, the next timer."""
+        """Do what the entry just written demands: rates, escrow, reports, the next timer."""
+        for commitment, currency in self._dialect.unrated(transaction.state(stream).state).items():
+            self._state_rate(transaction, stream, commitment, currency, at_ms)
         for _ in range(STEPS_AT_ONCE):
             orders = self._dialect.orders(transaction.state(stream).state)
             if not orders:
@@ -98,6 +108,20 @@ class FollowUp:
         for put in self._puts:
             put(transaction, state)
         self._reset_timer(transaction, stream)
+
+    def _state_rate(
+        self, transaction: Transaction, stream: str, commitment: str, currency: str, at_ms: int
+    ) -> None:
+        """The rate in force as the COMMIT arrives holds to the commitment's end (B17)."""
+        rate = self._usd_rates.get(currency)
+        if rate is None:
+            raise Refused(f"no US dollar rate is configured for {currency}", "currency_unsupported")
+        data: dict[str, Json] = {
+            "commitmentId": commitment,
+            "currency": currency,
+            "usdRate": rate_text(rate),
+        }
+        self.write_fact(transaction, stream, "rate", data, at_ms)
 
     def _execute(self, transaction: Transaction, stream: str, order: Order, at_ms: int) -> None:
         state = transaction.state(stream).state
@@ -148,6 +172,8 @@ class FollowUp:
             "ratings": dict(settled.ratings),
             "disputed": settled.disputed,
             "severity": settled.severity,
+            "currency": settled.asset,
+            "usdRate": None if settled.usd_rate is None else rate_text(settled.usd_rate),
             "at": format_instant(at_ms),
         }
         name = f"outcome/{state.id}/{commitment}"

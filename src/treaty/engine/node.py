@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from treaty.core.rates import UsdRates, rate_text
 from treaty.engine.arbiters import candidates
 from treaty.engine.background import Background
 from treaty.engine.checks import TASK as CHECK
 from treaty.engine.checks import Checks, NoFetcher
 from treaty.engine.clearing import Clearing
+from treaty.engine.currencies import Currencies
 from treaty.engine.desk import Desk, Draw, Transaction
 from treaty.engine.dialect import MessageVerifying, SessionDialect
 from treaty.engine.disputes import Disputes
@@ -78,6 +80,7 @@ class Node:
         fetcher: Fetcher | None = None,
         serving: Serving | None = None,
         verifying: MessageVerifying | None = None,
+        usd_rates: UsdRates | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -97,8 +100,11 @@ class Node:
         self.endorsements = Endorsements(self.desk, self.registry.key_of)
         witness = Witness(self.desk, dialect, self.registry)
         self.violations = Violations(self.desk, dialect, witness, signer=identity.signer)
-        self.clearing = Clearing(self.desk, identity.operator, self.trust)
-        self.follow_up = FollowUp(self.desk, dialect, identity.signer, self.clearing)
+        self.currencies = Currencies(usd_rates or {})
+        self.clearing = Clearing(self.desk, identity.operator, self.trust, self.currencies)
+        self.follow_up = FollowUp(
+            self.desk, dialect, identity.signer, self.clearing, self.currencies.given
+        )
         self.inboxes = Inboxes(self.desk, self.trust.standing)
         self.sessions = self._host_sessions(verifying)
         self.disputes = self._open_disputes()
@@ -121,6 +127,7 @@ class Node:
             inboxes=self.inboxes,
             openings=Openings(self.desk, standing=trust.standing, before=trust.before),
             standing=trust.standing,
+            usd_rates=self.currencies.given,
             verifying=verifying,
         )
 
@@ -197,6 +204,7 @@ class Node:
 
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
+        await self.currencies.load(self.desk.store)
         await self.trust.load()
         await self.registry.load()
         if self.quotes is not None:
@@ -293,6 +301,7 @@ class Node:
             "card": await self.registry.listed(own.uri),
             "keyId": own.signer.key.key_id,
             "publicKey": own.signer.key.text,
+            "usdRates": {code: rate_text(one) for code, one in self.currencies.given.items()},
             "operator": {
                 "uri": own.operator_uri,
                 "keyId": own.operator.key_id,

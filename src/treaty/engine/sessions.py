@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from treaty.core.log import Receipt, receipt_body
+from treaty.core.rates import UsdRates
 from treaty.engine.courtesy import AGENT_BURST, AGENT_PER_SECOND, Holds, Rates
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import MessageVerifying, Notice, SessionDialect, Standing
@@ -85,6 +86,7 @@ class Sessions:
         inboxes: Inboxes,
         openings: Openings,
         standing: StandingOf,
+        usd_rates: UsdRates,
         verifying: MessageVerifying | None = None,
     ) -> None:
         self._desk = desk
@@ -95,6 +97,7 @@ class Sessions:
         self._inboxes = inboxes
         self._openings = openings
         self._standing = standing
+        self._usd_rates = usd_rates
         self._holds = Holds()
         self._rates = Rates()
         self._agents = Rates(AGENT_PER_SECOND, AGENT_BURST)
@@ -269,7 +272,7 @@ class Sessions:
         if seen is not None:
             raise Refused("this messageId was used for other content", "duplicate")
         at_ms = max(arrival.at_ms, before.at_ms)
-        self._dialect.judge(before, message, at_ms, self._standing)
+        self._dialect.judge(before, message, at_ms, self._standing, self._usd_rates)
         if at_ms != judged_ms:
             # Another entry came between, and its time is this one's as well.
             self._authenticate(arrival, at_ms)

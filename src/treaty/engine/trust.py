@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from treaty.core.levels import Ceilings, ceilings, level_of
+from treaty.core.levels import Ceilings, Rates, ceilings, level_of
 from treaty.core.levels import Standing as LevelStanding
 from treaty.core.merkle import Frontier, append, grow, inclusion_proof, leaf_hash, root, root_of
+from treaty.core.rates import DOLLAR, rates_at, read_rate
 from treaty.core.trust import (
     RULES,
     Attestation,
@@ -119,13 +120,14 @@ class TrustNode:
             del self._named[agent]
         return taken
 
-    def ceilings(self, payer: str, payee: str, asset: str) -> Ceilings:
-        """What may be open between two parties now (B17)."""
+    def ceilings(self, payer: str, payee: str, asset: str, rates: Rates) -> Ceilings:
+        """What may be open between two parties now, in an asset counted by these rates (B17)."""
         one, other = self.standing(payer), self.standing(payee)
         return ceilings(
             LevelStanding(one.level, one.provisional),
             LevelStanding(other.level, other.provisional),
             asset,
+            rates,
         )
 
     def shares_its_bound(self, agent: str) -> bool:
@@ -224,12 +226,16 @@ class TrustNode:
         kept = fields.obj(payload, "kept")
         ratings = fields.obj(payload, "ratings")
         payer, payee = fields.agent(payload, "payer"), fields.agent(payload, "payee")
+        # A task put down before there were rates is about dollars.
+        currency = fields.text_or(payload, "currency") or DOLLAR
+        rate = None if currency == DOLLAR else read_rate(payload.get("usdRate"))
+        rates = rates_at(currency, rate)
 
         def party(agent: str) -> Party:
             return Party(
                 agent=agent,
                 kept=bool(kept.get(agent)),
-                v=outcome_value(money_from_json(values.get(agent), None)),
+                v=outcome_value(money_from_json(values.get(agent), currency), rates),
                 escrow=bool(kept.get(agent)),
                 rating=fields.integer_or(ratings, agent, least=1, most=5),
                 before=stood.get(agent),
@@ -244,6 +250,8 @@ class TrustNode:
             at_ms=fields.instant(payload, "at"),
             disputed=fields.flag(payload, "disputed"),
             severity=fields.integer_or(payload, "severity", least=1, most=5),
+            currency=None if rate is None else currency,
+            usd_rate=rate,
         )
 
     def view(self, agent: str) -> dict[str, Json]:

@@ -33,16 +33,27 @@ class Asset:
     decimals: int
 
 
+_BY_DECIMALS: Final[Mapping[int, str]] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD "
+        "CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP "
+        "GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK "
+        "LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO "
+        "NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS "
+        "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST "
+        "XAD XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+    6: "USDC",
+}
+"""The currencies of ISO 4217 by the decimals they have there; and USDC, a token."""
+
 ASSETS: Final[Mapping[str, Asset]] = {
     code: Asset(code, decimals)
-    for code, decimals in (
-        ("USD", 2),
-        ("EUR", 2),
-        ("GBP", 2),
-        ("CHF", 2),
-        ("JPY", 0),
-        ("USDC", 6),
-    )
+    for decimals, codes in _BY_DECIMALS.items()
+    for code in codes.split()
 }
 """Every asset treaty can hold, by code."""
 
@@ -69,6 +80,11 @@ def _asset(code: Json) -> Asset:
     if found is None:
         raise Refused(f"unknown currency {shown(code)}", "currency_unsupported")
     return found
+
+
+def decimals_of(code: str) -> int:
+    """How many decimals a currency has. Raises ``Refused`` (``currency_unsupported``)."""
+    return _asset(code).decimals
 
 
 def money_from_json(value: Json, currency: str | None) -> Money:

@@ -20,6 +20,7 @@ from typing import Any
 from treaty.core.deal import Roots, read_deal, read_roots
 from treaty.core.log import HostFact, entry_hash, read_log_record
 from treaty.core.merkle import Frontier, append, inclusion_proof, leaf_hash, nodes_over, root
+from treaty.core.rates import rates_at
 from treaty.core.trust import (
     COMPONENTS,
     Attestation,
@@ -43,6 +44,7 @@ from treaty.dialects.asp.deal import log_leaf, make_deal, standings, trust_lines
 from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.folding import fold_message, orders
 from treaty.dialects.asp.messages import Performative
+from treaty.dialects.asp.rated import unrated
 from treaty.identity.cards import make_card, make_listing, open_card
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Ed25519Signer
@@ -95,6 +97,8 @@ class DealStage:
         self.bend_outcome: Callable[[Outcome], Outcome] = lambda outcome: outcome
         self.bend_stamped: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """The same, behind the stamps that the trust node puts on it."""
+        self.rates: dict[str, str] = {}
+        """What the node states of currencies that a COMMIT asks for."""
         self.hidden: dict[str, Json] = {}
         """What the fact of a reservation says beside the money."""
         self.state = TrustState(self.believed)
@@ -254,7 +258,11 @@ class DealStage:
         self.conversation = fold_fact(self.conversation, honest, entry=entry_hash(record))
 
     def clear(self) -> None:
-        """Carry out every order, and report each settlement to the trust log."""
+        """State rates, carry out every order, report each settlement to the trust log."""
+        for name, currency in unrated(self.conversation).items():
+            if currency in self.rates:
+                rate = {"currency": currency, "usdRate": self.rates[currency]}
+                self.state_fact("rate", {"commitmentId": name, **rate})
         while found := orders(self.conversation):
             order, asset = found[0], found[0].escrow.money.asset
             own = f"{self.session}/{order.commitment}"
@@ -286,7 +294,10 @@ class DealStage:
             Party(
                 agent=uri,
                 kept=ending.kept[uri],
-                v=outcome_value(Money(ending.values[uri], ending.asset)),
+                v=outcome_value(
+                    Money(ending.values[uri], ending.asset),
+                    rates_at(ending.asset, ending.usd_rate),
+                ),
                 escrow=ending.kept[uri],
                 rating=ending.ratings.get(uri),
             )
@@ -301,6 +312,8 @@ class DealStage:
             at_ms=self.now_ms,
             disputed=ending.disputed,
             severity=ending.severity,
+            currency=None if ending.usd_rate is None else ending.asset,
+            usd_rate=ending.usd_rate,
         )
         sealed = self.log_record(self.bend_stamped(stamped(self.state, self.bend_outcome(outcome))))
         index = len(self.records) - 1

@@ -28,6 +28,7 @@ from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import deadlines, due, fold_fact
 from treaty.dialects.asp.folding import fold_message, orders
 from treaty.dialects.asp.messages import Envelope, Performative
+from treaty.dialects.asp.rated import unrated
 from treaty.dialects.asp.watching import measurements, wanted_checks
 from treaty.errors import TreatyError
 from treaty.identity.cards import make_card
@@ -307,6 +308,8 @@ class Stage:
         """(commitment, ``reserve`` | ``post`` | ``void``, units)."""
         self.context: rules.Context | None = None
         self.is_clearing = True
+        self.rates: dict[str, str] = {}
+        """What the host states of currencies as soon as a COMMIT needs it."""
         self.candidates = CANDIDATES
         self._drawn = 0
 
@@ -398,7 +401,11 @@ class Stage:
         self.conversation = fold_fact(self.conversation, fact, entry=self._entry())
 
     def clear(self) -> None:
-        """Do what the clearing is ordered to do, as signed facts."""
+        """State rates and do what the clearing is ordered to do, as signed facts."""
+        for name, currency in unrated(self.conversation).items():
+            if currency in self.rates:
+                rate = self.rates[currency]
+                self.fact("rate", commitmentId=name, currency=currency, usdRate=rate)
         while self.is_clearing and (pending := orders(self.conversation)):
             order = pending[0]
             data = self.movement(order)

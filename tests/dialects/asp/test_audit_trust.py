@@ -442,3 +442,71 @@ def test_a_session_without_an_outcome_has_no_scores_to_compare() -> None:
     deal = stage.export(trust=golden()["trust"])
 
     assert verify(deal, stage.roots()).claim("trust").verdict is Verdict.NOT_CHECKABLE
+
+
+# Other currencies.
+
+
+def in_euros(rate: str = "1.08", **node: Any) -> DealStage:
+    """The example in euros: 40 of them, by a rate its node states."""
+    stage = DealStage()
+    stage.rates = {"EUR": rate}
+    for name, value in node.items():
+        setattr(stage, name, value)
+    escrow = {"amount": 40, "currency": "EUR", "releaseCondition": "obligation-met"}
+    return played(stage, escrow=escrow)
+
+
+def test_a_deal_in_euros_is_verified_by_the_rate_its_host_stated() -> None:
+    stage = in_euros()
+    report = verify(stage.export(), stage.roots())
+
+    assert report.claim("trust").verdict is Verdict.VERIFIED, report
+    assert report.claim("reserved").verdict is Verdict.VERIFIED
+    values = [party["v"] for party in stage.records[-1][1]["parties"]]  # type: ignore[union-attr]
+    assert values == ["0.432", "0.432"]
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda outcome: replace(outcome, usd_rate=Decimal("1.09")),
+        lambda outcome: replace(outcome, usd_rate=None, currency=None),
+        lambda outcome: replace(outcome, currency="JPY"),
+    ],
+)
+def test_an_outcome_counted_by_another_rate_is_named(bend: Any) -> None:
+    stage = in_euros(bend_outcome=bend)
+
+    assert "trust" in failed(stage.export(), stage.roots())
+
+
+def test_a_value_that_does_not_follow_from_the_rate_is_named() -> None:
+    def more(outcome: Outcome) -> Outcome:
+        one, other = (replace(party, v=Decimal("0.433")) for party in outcome.parties)
+        return replace(outcome, parties=(one, other))
+
+    stage = in_euros(bend_outcome=more)
+
+    assert "trust" in failed(stage.export(), stage.roots())
+    assert "v is 0.433" in verify(stage.export(), stage.roots()).claim("trust").detail
+
+
+def test_a_rate_that_was_not_stated_is_missed() -> None:
+    def nothing(data: dict[str, Any]) -> dict[str, Any]:
+        return {} if "usdRate" in data else data
+
+    stage = in_euros(bend_fact=nothing)
+
+    assert "reserved" in failed(stage.export(), stage.roots())
+
+
+def test_a_dollar_deal_states_no_rate() -> None:
+    def rated(outcome: Outcome) -> Outcome:
+        return replace(outcome, currency="EUR", usd_rate=Decimal(1))
+
+    stage = DealStage()
+    stage.bend_outcome = rated
+    played(stage)
+
+    assert "trust" in failed(stage.export(), stage.roots())

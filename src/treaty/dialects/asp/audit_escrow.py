@@ -42,6 +42,8 @@ def moved(
         detail = f"no such movement was due: {shown(fact.data.get('movement'))}"
         return stamped, [Finding(claim, entry.where, detail)]
     wrong = differences(fact.data, movement_data(conversation, order))
+    if order.kind is OrderKind.RESERVE and not order.bond and order.escrow.unrated:
+        wrong.append(f"no rate of {order.escrow.money.asset} was stated before it")
     if order.bond:
         after = arrive(conversation, note_bond(stamped, order))
         return after, [Finding(claim, entry.where, detail) for detail in wrong]

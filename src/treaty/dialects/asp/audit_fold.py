@@ -27,6 +27,7 @@ from treaty.dialects.asp.dialect import ASP, Ending
 from treaty.dialects.asp.disputes import FACTS as DISPUTE_FACTS
 from treaty.dialects.asp.folding import fold_message, orders, stamp
 from treaty.dialects.asp.messages import Accept, Close, Commit, Counter, Propose
+from treaty.dialects.asp.rated import RATE, unrated
 from treaty.dialects.asp.rules import judge
 from treaty.dialects.asp.terms import contains
 from treaty.dialects.asp.watching import METRIC
@@ -138,9 +139,12 @@ def _check_unreserved(run: _Play, entry: Entry) -> None:
             run.unreserved.add(order.commitment)
             detail = f"{order.commitment} should have been reserved before it"
             run.findings.append(Finding("reserved", entry.where, detail))
+    for name, currency in unrated(run.conversation).items():
+        detail = f"the rate of {currency} for {name} should have been stated before it"
+        run.findings.append(Finding("reserved", entry.where, detail))
 
 
-_CLAIM_OF: Final = {METRIC: METRIC, **dict.fromkeys(DISPUTE_FACTS, "states")}
+_CLAIM_OF: Final = {METRIC: METRIC, RATE: "reserved", **dict.fromkeys(DISPUTE_FACTS, "states")}
 """The claim that a fact out of place speaks against; of all others it is the times."""
 
 

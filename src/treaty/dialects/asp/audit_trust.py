@@ -19,8 +19,8 @@ from decimal import Decimal
 from typing import Final
 
 from treaty.core.deal import Finding, Roots, lack
-from treaty.core.levels import USD_ONLY
 from treaty.core.merkle import leaf_hash, verify_inclusion
+from treaty.core.rates import rates_at
 from treaty.core.trust import (
     COMPONENTS,
     Attestation,
@@ -215,6 +215,9 @@ def _check_outcome(
     if (outcome.disputed, outcome.severity) != (ending.disputed, ending.severity):
         detail = f"its dispute is of severity {outcome.severity}, by the session {ending.severity}"
         yield Finding("trust", logged.where, detail)
+    stated = None if ending.usd_rate is None else ending.asset, ending.usd_rate
+    if (outcome.currency, outcome.usd_rate) != stated:
+        yield Finding("trust", logged.where, "it is counted by another rate than the COMMIT's")
     for party in outcome.parties:
         for detail in _party_differences(party, ending):
             yield Finding("trust", logged.where, f"{party.agent}: {detail}")
@@ -226,8 +229,9 @@ def _party_differences(party: Party, ending: Ending) -> Iterator[str]:
     rating = ending.ratings.get(party.agent)
     if party.rating != rating:
         yield f"the rating is {party.rating}, by the session it is {rating}"
-    if ending.asset in USD_ONLY:
-        value = outcome_value(Money(ending.values.get(party.agent, 0), ending.asset))
+    rates = rates_at(ending.asset, ending.usd_rate)
+    if ending.asset in rates:
+        value = outcome_value(Money(ending.values.get(party.agent, 0), ending.asset), rates)
         if party.v != value:
             yield f"v is {party.v}, by the session it is {value}"
 

@@ -49,6 +49,7 @@ from treaty.dialects.asp.machine import (
     RULES,
 )
 from treaty.dialects.asp.movements import differences, movement_data
+from treaty.dialects.asp.rated import RATE, note_rate
 from treaty.dialects.asp.turns import move_turn, pass_turn
 from treaty.dialects.asp.watching import METRIC, note_metric
 from treaty.errors import Refused, WireError, shown
@@ -151,6 +152,8 @@ def fold_fact(conversation: Conversation, fact: HostFact, *, entry: str) -> Conv
         moved = _fire(moved, fields.text(fact.data, "name"))
     elif fact.fact == "escrow":
         moved = _move_escrow(moved, fact)
+    elif fact.fact == RATE:
+        moved = note_rate(moved, fact)
     elif fact.fact == METRIC:
         moved = note_metric(moved, fact)
     elif fact.fact in disputes.FACTS:
@@ -249,6 +252,8 @@ def _move_escrow(conversation: Conversation, fact: HostFact) -> Conversation:
     if bond:
         return disputes.note_bond(conversation, ordered)
     if ordered.kind is OrderKind.RESERVE:
+        if commitment.escrow.unrated:
+            raise WireError(f"no rate of {commitment.escrow.money.asset} was stated before")
         return with_commitment(conversation, note_reserved(commitment, fact.at_ms))
     settled = note_settled(commitment, ordered.post_units, ordered.slice)
     return with_commitment(conversation, settled)

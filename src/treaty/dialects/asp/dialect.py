@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from treaty.core.commitment import Commitment, CommitmentState, ObligationState, Order
 from treaty.core.dispute import Dispute
 from treaty.core.log import HostFact, Receipt
 from treaty.core.matching import Need, Page
+from treaty.core.rates import UsdRates
 from treaty.dialects.asp import (
     deadlines,
     discovery,
     disputes,
     folding,
+    rated,
     rules,
     views,
     watching,
@@ -62,6 +65,8 @@ class Ending:
     disputed: bool = False
     severity: int | None = None
     """The resolver's, when a ruling found a breach (B15)."""
+    usd_rate: Decimal | None = None
+    """What one whole unit of the asset was worth when it was offered; none for dollars."""
 
 
 class AspDialect:
@@ -105,9 +110,10 @@ class AspDialect:
         message: Envelope,
         at_ms: int,
         standing: Callable[[str], rules.StandingView],
+        usd_rates: UsdRates,
     ) -> None:
         """Refuse what is not lawful now."""
-        rules.judge(state, message, at_ms, rules.Context(standing))
+        rules.judge(state, message, at_ms, rules.Context(standing, usd_rates))
 
     def invited(self, message: Envelope) -> str | None:
         """The invitee of an invitation."""
@@ -152,6 +158,10 @@ class AspDialect:
     def fold_fact(self, state: Conversation, fact: HostFact, entry: str) -> Conversation:
         """Fold what the host observed."""
         return deadlines.fold_fact(state, fact, entry=entry)
+
+    def unrated(self, state: Conversation) -> Mapping[str, str]:
+        """Commitments that wait for a rate."""
+        return rated.unrated(state)
 
     def orders(self, state: Conversation) -> tuple[Order, ...]:
         """What the clearing must do now."""
@@ -304,6 +314,7 @@ def _ending(state: Conversation, commitment: Commitment) -> Ending:
         consent=commitment.state is CommitmentState.ENDED,
         disputed=bool(rulings),
         severity=max((one.severity for one in rulings), default=0) or None,
+        usd_rate=escrow.usd_rate,
     )
 
 

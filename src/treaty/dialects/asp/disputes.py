@@ -124,7 +124,7 @@ def _file(
         payer=escrow.payer,
         payee=escrow.payee,
         reason=fields.ident(record, "reason"),
-        bond_units=core.bond_units(share.units, dollar_units(escrow.money.asset)),
+        bond_units=core.bond_units(share.units, dollar_units(escrow.money.asset, escrow.rates)),
         at_ms=at_ms,
         due_ms=at_ms + core.EVIDENCE_MS,
         seeds=_seeds(conversation, commitment),

@@ -8,12 +8,13 @@ same two questions as the host.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from treaty.core.levels import ceiling_units
+from treaty.core.rates import UsdRates, rates_at
 from treaty.core.session import permitted
 from treaty.dialects.asp.acts import act_of, new_id, seen_from, standing
 from treaty.dialects.asp.choices import (
@@ -75,6 +76,8 @@ class Context:
 
     standing: Callable[[str], StandingView]
     """Asked only by the few acts that need it; computing a score is not free."""
+    usd_rates: UsdRates = field(default_factory=dict)
+    """What other currencies are worth now (B17)."""
 
 
 def authenticate(
@@ -379,12 +382,14 @@ def check_ceiling(envelope: Envelope, context: Context) -> None:
     escrow = make_commitment(envelope, body, envelope.sender).escrow
     if escrow is None:
         return
+    asset = escrow.money.asset
+    rates = rates_at(asset, context.usd_rates.get(asset))
     for party in (escrow.payer, escrow.payee):
         level = context.standing(party).level
-        ceiling = ceiling_units(level, escrow.money.asset)
+        ceiling = ceiling_units(level, asset, rates)
         if escrow.money.units > ceiling:
             raise Refused(
                 f"{party} is at trust level {level}: its ceiling is {ceiling} units of "
-                f"{escrow.money.asset}, this asks for {escrow.money.units}",
+                f"{asset}, this asks for {escrow.money.units}",
                 "ceiling_exceeded",
             )

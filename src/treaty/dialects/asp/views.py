@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from treaty.core.commitment import Commitment, Share
 from treaty.core.dispute import Dispute
+from treaty.core.rates import rate_text
 from treaty.dialects.asp import deadlines
 from treaty.dialects.asp.conversation import Conversation, Delegation, Escalation
 from treaty.wire.canonical import Json
@@ -81,10 +82,12 @@ def _commitment_view(commitment: Commitment) -> dict[str, Json]:
         ],
     }
     if commitment.escrow is not None:
+        rate = commitment.escrow.usd_rate
         view["escrow"] = {
             "payer": commitment.escrow.payer,
             "payee": commitment.escrow.payee,
             **money_to_json(commitment.escrow.money),
+            **({} if rate is None else {"usdRate": rate_text(rate)}),
         }
         if commitment.escrow.schedule is not None:
             view["slices"] = [_slice_view(commitment, one) for one in commitment.shares]
