@@ -402,8 +402,8 @@ class LocalNode:
 
     async def entries(self, session: str, after: int, limit: int = 200) -> Page:
         async def act(node: Node) -> Page:
-            await node.sessions.reader(session, self.signer.key)
-            found = await node.sessions.entries(session, after, limit)
+            since = await node.sessions.since(session, self.signer.key)
+            found = await node.sessions.entries(session, max(after, since), limit)
             return Page(tuple(map(log_item, found)), len(found) == limit)
 
         return await self._ask(act)
@@ -429,7 +429,7 @@ class LocalNode:
         watch = node.desk.watch(stream)
         try:
             if session is not None:
-                await node.sessions.reader(session, self.signer.key)
+                after = max(after, await node.sessions.since(session, self.signer.key))
             while True:
                 for entry in await self._travelled(node, stream, session, after):
                     yield entry

@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from treaty.agent.copies import Copies
-from treaty.agent.copy import Known, VerifiedCopy, read_operator
+from treaty.agent.copy import VerifiedCopy
 from treaty.agent.deal import Deal
 from treaty.agent.found import Found, read_answer
+from treaty.agent.keeping import empty_copy, late_known, open_kept
+from treaty.agent.late import LateCopy
 from treaty.agent.line import Line, Voice
 from treaty.agent.patience import patiently
 from treaty.agent.ports import LogItem, NodeClient
@@ -265,31 +267,29 @@ class Agent:
 
     async def _begin(self, session: str, uri: str, discovery: tuple[bytes, ...] = ()) -> Deal:
         """Keep what is known of host and parties as the session begins."""
-        view = await self.find(uri)
-        await self.copies.begin(
-            session,
-            {
-                "host": {"uri": fields.text(self.node, "uri"), "publicKey": self.host.text},
-                "operator": self.node.get("operator"),
-                "url": self.url,
-                "cards": [dict(self.card), dict(view.card)],
-                "discovery": [one.decode() for one in discovery],
-                "counterparty": uri,
-            },
-        )
-        operator = read_operator(self.node)
-        known = self._known(session, (view, open_card(self.card)), operator)
-        return self._deal(session, VerifiedCopy(known), discovery)
+        known = self._known(uri, (await self.find(uri)).card, discovery)
+        await self.copies.begin(session, known)
+        return self._deal(session, empty_copy(session, known), discovery)
 
-    def _known(self, session: str, views: Sequence[CardView], operator: PublicKey | None) -> Known:
-        return Known(
-            host=self.host,
-            base_url=self.url,
-            session=session,
-            agents={view.uri.text: view.key for view in views},
-            proofs={view.uri.text: view.proof_key for view in views},
-            operator=operator,
-        )
+    def _known(
+        self, counterparty: str, card: Mapping[str, Json], discovery: Sequence[bytes]
+    ) -> dict[str, Json]:
+        return {
+            "host": {"uri": fields.text(self.node, "uri"), "publicKey": self.host.text},
+            "operator": self.node.get("operator"),
+            "url": self.url,
+            "cards": [dict(self.card), dict(card)],
+            "discovery": [one.decode() for one in discovery],
+            "counterparty": counterparty,
+        }
+
+    async def _begin_late(self, deal: Deal) -> Deal:
+        """The same for a session whose beginning is not shown (B14)."""
+        view = await patiently(lambda: self.client.session(deal.id))
+        own = self._known(fields.agent(view, "inviter"), self.card, ())
+        known = await late_known(own, view, deal.line.shown_from - 1, self.find)
+        await self.copies.begin(deal.id, known)
+        return self._deal(deal.id, empty_copy(deal.id, known), ())
 
     def _deal(self, session: str, copy: VerifiedCopy, discovery: Sequence[bytes]) -> Deal:
         line = Line(
@@ -305,14 +305,21 @@ class Agent:
         return deal
 
     def _keep(self, session: str, item: LogItem) -> None:
-        self.copies.keep(session, item)
+        self.copies.keep(session, item, self._since(session))
         if session in self._deals and self._deals[session].over:
             self.copies.finish(session)
         for watcher in self.watchers:
             watcher(session, item)
 
+    def _since(self, session: str) -> int:
+        deal = self._deals.get(session)
+        return deal.line.copy.since if deal and isinstance(deal.line.copy, LateCopy) else 0
+
     async def join(self, session: str, inviter: str) -> Deal:
-        """Take part in a session one was invited to; follows its log from the beginning."""
+        """Take part in a session one was invited to; follows its log from the beginning.
+
+        A delegate that is not shown what came before follows it from its joining (B14).
+        """
         if session in self._deals:
             return self._deals[session]
         kept = await self.copies.known(session)
@@ -331,6 +338,9 @@ class Agent:
         self._deals[deal.id] = deal
         try:
             await deal.line.sync()
+            if not deal.line.copy.items and deal.line.shown_from > 1:
+                deal = self._deals[deal.id] = await self._begin_late(deal)
+                await deal.line.sync()
         except BaseException:
             self._deals.pop(deal.id, None)
             raise
@@ -342,13 +352,7 @@ class Agent:
 
         Raises ``Refused`` (``unknown_session``) when there is no copy.
         """
-        kept = await self.copies.known(session)
-        if kept is None:
-            raise Refused("this agent keeps no copy of that session", "unknown_session")
-        views = [open_card(card) for card in fields.items(kept, "cards")]
-        copy = VerifiedCopy(self._known(session, views, read_operator(kept)))
-        for item in await self.copies.items(session):
-            copy.absorb(item)
+        kept, copy = await open_kept(self.copies, session)
         discovery = tuple(str(one).encode() for one in fields.items(kept, "discovery"))
         return self._deal(session, copy, discovery)
 

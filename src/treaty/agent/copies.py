@@ -80,14 +80,18 @@ class Copies:
             await asyncio.gather(self._writer, return_exceptions=True)
             self._writer = None
 
-    def keep(self, session: str, item: LogItem) -> None:
-        """Keep one verified entry; returns at once. What became of it ``flush`` tells."""
+    def keep(self, session: str, item: LogItem, since: int = 0) -> None:
+        """Keep one verified entry; returns at once. What became of it ``flush`` tells.
+
+        A copy that begins behind the position ``since`` is kept from 1 on, as every stream is.
+        """
         if self._has_failed():
             return
         kind = "receipt" if item.raw is not None else "fact"
         stream = f"log/{session}"
-        entry = Entry(stream, item.position, kind, canonical(dict(item.record)), item.raw)
-        self._queue.put_nowait(Unit((Append(stream, item.position - 1, (entry,)),)))
+        number = item.position - since
+        entry = Entry(stream, number, kind, canonical(dict(item.record)), item.raw)
+        self._queue.put_nowait(Unit((Append(stream, number - 1, (entry,)),)))
 
     async def begin(self, session: str, known: Mapping[str, Json]) -> None:
         """Keep what the agent knew of host and parties when the session began."""
@@ -118,14 +122,14 @@ class Copies:
         body = read_json(entries[-1].body, size_max=len(entries[-1].body)) if entries else None
         return body if isinstance(body, dict) else None
 
-    async def items(self, session: str) -> list[LogItem]:
-        """All kept entries of a session."""
+    async def items(self, session: str, since: int = 0) -> list[LogItem]:
+        """All kept entries of a session, of which those behind ``since`` were shown."""
         items: list[LogItem] = []
         while page := await self._store.read(f"log/{session}", len(items), PAGE):
             for entry in page:
                 record = read_json(entry.body, size_max=len(entry.body))
                 assert isinstance(record, dict)
-                items.append(LogItem(entry.position, record, entry.raw))
+                items.append(LogItem(entry.position + since, record, entry.raw))
         return items
 
     async def sessions(self) -> list[str]:

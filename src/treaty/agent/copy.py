@@ -92,15 +92,17 @@ class VerifiedCopy:
         if isinstance(log, Receipt):
             self._absorb_message(item, log)
         else:
-            tag = entry_hash(item.record)
-            folded = fold_fact(self.conversation, log, entry=tag)
-            self._check_judge(log)
-            self.conversation = folded
+            self._fold_fact(log, entry_hash(item.record))
         self.items.append(item)
         return True
 
+    def _fold_fact(self, fact: HostFact, tag: str) -> None:
+        folded = fold_fact(self.conversation, fact, entry=tag)
+        self._check_judge(fact)
+        self.conversation = folded
+
     def _check_same(self, item: LogItem) -> None:
-        ours = self.items[item.position - 1].record
+        ours = self.items[item.position - self.items[0].position].record
         if entry_hash(ours) != entry_hash(item.record):
             open_record(_kind(item.record), dict(item.record), self.known.host)
             raise HostLiesError(
@@ -156,16 +158,19 @@ class VerifiedCopy:
             base_url=self.known.base_url,
             proof_key=self.known.proofs.get(envelope.sender),
         )
+        self._fold_message(envelope, receipt, entry_hash(item.record))
+        self.envelopes.append(envelope)
+
+    def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str) -> None:
         judge(self.conversation, envelope, receipt.at_ms)
         self.conversation = fold_message(
             self.conversation,
             envelope,
             at_ms=receipt.at_ms,
             position=receipt.position,
-            entry=entry_hash(item.record),
+            entry=tag,
             public_key=receipt.public_key,
         )
-        self.envelopes.append(envelope)
 
     def _key(self, sender: str, receipt: Receipt) -> PublicKey:
         """The pinned key; at the first message it must be the one of the listed card (B5)."""

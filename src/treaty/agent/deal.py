@@ -52,8 +52,13 @@ class Deal:
 
     @property
     def counterparty(self) -> str:
-        """The other principal."""
-        return self.conversation.other(self.me)
+        """The other principal; for a delegate the other one than its own."""
+        return self.conversation.other(self.side)
+
+    @property
+    def side(self) -> str:
+        """The principal this agent acts for: itself, unless it is a delegate."""
+        return self.conversation.side(self.me) or self.me
 
     @property
     def messages(self) -> tuple[Envelope, ...]:
@@ -63,7 +68,7 @@ class Deal:
     def open_proposal(self) -> Proposal | None:
         """The other party's proposal that waits for an answer, newest first."""
         for proposal in reversed(tuple(self.conversation.proposals.values())):
-            if proposal.state == "open" and proposal.author != self.me:
+            if proposal.state == "open" and proposal.author != self.side:
                 return proposal
         return None
 

@@ -18,7 +18,9 @@ from typing import Final
 
 from treaty.agent.agent import Agent
 from treaty.agent.copies import Copies
-from treaty.agent.copy import Known, VerifiedCopy, read_operator
+from treaty.agent.copy import VerifiedCopy
+from treaty.agent.keeping import open_kept
+from treaty.agent.late import LateCopy
 from treaty.agent.ports import NodeClient
 from treaty.core.trust import Attestation, Outcome, Record, Roots, record_from_json
 from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines, unfounded
@@ -72,10 +74,17 @@ async def export_copy(
     """The deal file from an agent's store, which is only read.
 
     ``client`` is the session's own host, if it can be asked; ``logHead`` is None in what was
-    made without it. Raises ``Refused`` (``unknown_session``), and ``SignatureError`` or
+    made without it. Raises ``Refused`` (``unknown_session``; ``policy_violation`` for an agent
+    that joined late and was not shown the whole log), and ``SignatureError`` or
     ``WireError`` for a copy or a host that contradicts itself.
     """
     kept = await open_copy(copies, session)
+    if isinstance(kept.copy, LateCopy):
+        raise Refused(
+            f"this agent joined behind entry {kept.copy.since} and was not shown what came before; "
+            "a deal file holds the whole log, so a party has to export it",
+            "policy_violation",
+        )
     extract, cards = Extract(), list[dict[str, Json]]()
     if client is not None:
         try:
@@ -109,22 +118,7 @@ async def _other_cards(client: NodeClient, kept: Kept) -> list[dict[str, Json]]:
 
 async def open_copy(copies: Copies, session: str) -> Kept:
     """A kept session, every entry verified again. Raises ``Refused`` (``unknown_session``)."""
-    known = await copies.known(session)
-    if known is None:
-        raise Refused("this agent keeps no copy of that session", "unknown_session")
-    views = [open_card(card) for card in fields.items(known, "cards")]
-    copy = VerifiedCopy(
-        Known(
-            host=read_public_key(fields.obj(known, "host").get("publicKey")),
-            base_url=fields.text(known, "url"),
-            agents={view.uri.text: view.key for view in views},
-            proofs={view.uri.text: view.proof_key for view in views},
-            operator=read_operator(known),
-        )
-    )
-    for item in await copies.items(session):
-        copy.absorb(item)
-    return Kept(known, copy)
+    return Kept(*await open_kept(copies, session))
 
 
 async def is_host(client: NodeClient, kept: Kept) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from treaty.agent.copy import VerifiedCopy
+from treaty.agent.late import LateCopy
 from treaty.agent.patience import AWAY_S, PAUSE_MOST_S, PAUSE_S, asked_s, is_passing, patiently
 from treaty.agent.ports import LogItem, NodeClient, Page
 from treaty.dialects.asp.choices import MIME
@@ -79,6 +80,8 @@ class Line:
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
+        self.shown_from = 1
+        """The first position that the host shows; above 1 for a guest that joined late."""
         self.failure: TreatyError | None = None
         """Why following the log stopped, when it did: a host that lies, most of all."""
 
@@ -99,6 +102,7 @@ class Line:
                 async for item in self._client.events(self.id, self.copy.position):
                     pause_s = PAUSE_S
                     await self._absorb(item)
+                    await self._ask_state()
             except TreatyError as error:
                 if self.failure is None and not is_passing(error):
                     self._fail(error)
@@ -149,10 +153,19 @@ class Line:
         while more:
             before = self.copy.position
             page = await patiently(ask, patience_s)
+            if before == 0 and page.items:
+                self.shown_from = page.items[0].position
             for item in page.items:
                 if item.position <= self.copy.position + 1:
                     await self._absorb(item)
             more = page.more and self.copy.position > before
+        await self._ask_state()
+
+    async def _ask_state(self) -> None:
+        """A copy that began late has the host's word for the state; hear what it is now."""
+        if isinstance(self.copy, LateCopy) and self.copy.items:
+            self.copy.take_word(await self._client.session(self.id))
+            self._tell()
 
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
@@ -270,6 +283,7 @@ class Line:
         if position > self.copy.position + 1:
             await self.sync()
         await self._absorb(LogItem(position, receipt, raw))
+        await self._ask_state()
 
     def _own(self, raw: bytes) -> Envelope:
         for envelope in reversed(self.copy.envelopes):

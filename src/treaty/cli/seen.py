@@ -16,6 +16,7 @@ from treaty import app
 from treaty.agent.copies import Copies
 from treaty.agent.copy import Known, VerifiedCopy, read_operator
 from treaty.agent.export import catch_up, open_copy
+from treaty.agent.late import LateCopy
 from treaty.agent.ports import NodeClient
 from treaty.cli.nodes import at_node, node_file, own_copies, signer_of
 from treaty.dialects.asp.conversation import Conversation
@@ -58,7 +59,7 @@ async def in_copies(uri: str, session: str) -> Seen:
 
 async def _in_copies(copies: Copies, uri: str, session: str) -> Seen:
     copy = (await open_copy(copies, session)).copy
-    return Seen(f"own copy of {uri}, verified", copy.conversation, copy.items)
+    return Seen(f"own copy of {uri}, {_verified(copy)}", copy.conversation, copy.items)
 
 
 async def in_file(db: Path, session: str) -> Seen:
@@ -92,9 +93,23 @@ async def at_host(node: str | None, uri: str, session: str) -> Seen:
             proofs=await _proof_keys(client, view),
             operator=read_operator(described),
         )
-        copy = VerifiedCopy(known)
+        copy = await _empty_copy(client, session, known, view)
         await catch_up(copy, client, session)
-    return Seen(f"node {app.node_url(node)}, verified", copy.conversation, copy.items)
+    return Seen(f"node {app.node_url(node)}, {_verified(copy)}", copy.conversation, copy.items)
+
+
+async def _empty_copy(
+    client: NodeClient, session: str, known: Known, view: Mapping[str, Json]
+) -> VerifiedCopy:
+    """What a guest that joined late is shown begins where it joined (B14)."""
+    shown = (await client.entries(session, 0, 1)).items
+    if not shown or shown[0].position == 1:
+        return VerifiedCopy(known)
+    return LateCopy(known, view=view, since=shown[0].position - 1)
+
+
+def _verified(copy: VerifiedCopy) -> str:
+    return f"verified from entry {copy.since + 1} on" if isinstance(copy, LateCopy) else "verified"
 
 
 async def _proof_keys(client: NodeClient, view: Mapping[str, Json]) -> dict[str, ProofKey]:

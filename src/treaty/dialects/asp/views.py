@@ -6,7 +6,7 @@ from treaty.core.commitment import Commitment, Share
 from treaty.core.dispute import Dispute
 from treaty.core.rates import rate_text
 from treaty.dialects.asp import deadlines
-from treaty.dialects.asp.conversation import Conversation, Delegation, Escalation
+from treaty.dialects.asp.conversation import Conversation, Delegation, Escalation, Participant
 from treaty.wire.canonical import Json
 from treaty.wire.instants import format_instant
 from treaty.wire.money import Money, money_to_json
@@ -24,10 +24,8 @@ def session_view(state: Conversation) -> dict[str, Json]:
         "head": state.head,
         "messageCount": state.messages,
         "position": state.position,
-        "participants": [
-            {"uri": one.uri, "role": one.role, "nextSequence": one.next_sequence}
-            for one in state.participants.values()
-        ],
+        "participants": [_participant_view(one) for one in state.participants.values()],
+        "former": [_participant_view(one) for one in state.former.values()],
         "delegations": [_delegation_view(one) for one in state.delegations.values()],
         "escalations": [_escalation_view(one) for one in state.escalations.values()],
         "commitments": [_commitment_view(one) for one in state.commitments.values()],
@@ -38,6 +36,17 @@ def session_view(state: Conversation) -> dict[str, Json]:
         ],
         "updatedAt": format_instant(state.at_ms),
     }
+
+
+def _participant_view(member: Participant) -> dict[str, Json]:
+    view: dict[str, Json] = {
+        "uri": member.uri,
+        "role": member.role,
+        "nextSequence": member.next_sequence,
+    }
+    if member.public_key is not None:
+        view["publicKey"] = member.public_key
+    return view
 
 
 def _delegation_view(delegation: Delegation) -> dict[str, Json]:
