@@ -369,8 +369,25 @@ async def test_a_clock_that_went_back_keeps_the_heart_beating() -> None:
         await town.wake()
 
         (outage,) = await facts(town, session, "outage")
-        assert "2026-03-07T13:00:5" in outage["from"]
+        assert "2026-03-07T13:00:5" < outage["from"] <= "2026-03-07T13:01:00.000Z"
         assert outage["to"] == "2026-03-07T13:02:00.000Z"
+
+
+@simulated
+async def test_a_clock_that_was_ahead_keeps_no_node_from_starting() -> None:
+    """What it signed an hour ahead is behind the heartbeat of the corrected clock."""
+    async with Town() as town:
+        alpha, beta = await people(town)
+        town.skew_ms = HOUR
+        session = await alpha.invite(beta, at_ms=town.clock(), valid_ms=2 * HOUR)
+        town.skew_ms = 0
+        await later(MINUTE)
+        await town.stop()
+        await later(2 * MINUTE)
+        await town.wake()
+
+        assert await facts(town, session, "outage") == []
+        assert town.at_home().outbox is not None
 
 
 @simulated

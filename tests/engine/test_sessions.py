@@ -628,7 +628,7 @@ async def test_a_proof_that_ages_while_its_message_waits_is_refused() -> None:
         _, refusal = await held_up(
             town,
             session,
-            node.follow_up.note_outage(session, now_ms() - 1, now_ms()),
+            node.follow_up.note_outage(session, now_ms(), now_ms() + 1),
             node.sessions.submit(session, old),
         )
 

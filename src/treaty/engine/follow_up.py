@@ -252,13 +252,14 @@ class FollowUp:
         """Record that the host was away; every deadline running in it moves on (B10).
 
         What an outage noted before covers is not noted again: a start that was cut short and
-        is repeated moves nothing twice.
+        is repeated moves nothing twice. Nor was the host away while it still signed, whatever
+        the heartbeat says, which a clock that was set back leaves behind the log.
         """
         stream = session_stream(session_id)
 
         def decide(transaction: Transaction) -> None:
             hosted: Hosted = transaction.state(stream)
-            since_ms = max(from_ms, hosted.away_until_ms)
+            since_ms = max(from_ms, hosted.away_until_ms, hosted.state.at_ms)
             if since_ms >= to_ms:
                 return
             data: dict[str, Json] = {
