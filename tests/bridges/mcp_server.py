@@ -22,7 +22,8 @@ def say(message: dict) -> None:
 
 def answer(ident: int, method: str, parameters: dict) -> None:
     if method == "initialize":
-        version = "1999-01-01" if MANNER == "old" else parameters["protocolVersion"]
+        versions = {"old": "1999-01-01", "odd": [parameters["protocolVersion"]]}
+        version = versions.get(MANNER, parameters["protocolVersion"])
         say({"id": ident, "result": {"protocolVersion": version, "capabilities": {}}})
     elif method == "tools/list" and "cursor" not in parameters:
         tools = [{"name": 5}] if MANNER == "nameless" else [ECHO]

@@ -75,7 +75,7 @@ async def test_a_refusal_is_told_apart_from_a_failure() -> None:
         assert await refusal(server) == "backend_refused"
 
 
-@pytest.mark.parametrize("manner", ["dies", "long", "old", "huge"])
+@pytest.mark.parametrize("manner", ["dies", "long", "old", "odd", "huge"])
 async def test_a_server_that_ends_or_babbles_fails(manner: str) -> None:
     async with started(manner) as server:
         assert await refusal(server) == "backend_failed"

@@ -103,6 +103,7 @@ def test_operations_with_what_they_take() -> None:
         ({"get": {"parameters": [{"$ref": "https://evil.example/x"}]}}, "leads outside"),
         ({"get": {"parameters": ["id"]}}, "no object"),
         ({"get": {"parameters": [{"name": "id", "in": "body"}]}}, "a name and a place"),
+        ({"get": {"parameters": [{"name": "id", "in": ["path"]}]}}, "a name and a place"),
         ({"get": {"parameters": [{"name": "c", "in": "cookie", "required": True}]}}, "cookie"),
         ({"get": {"parameters": [{"name": str(n), "in": "query"} for n in range(101)]}}, "more"),
         (

@@ -49,6 +49,7 @@ from treaty.dialects.mrp.messages import Envelope, Evidence, Offer
 from treaty.engine.desk import Draw
 from treaty.errors import TreatyError, UnavailableError, WireError, shown
 from treaty.identity.keys import PublicKey
+from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.ids import uuid7
 
@@ -317,7 +318,7 @@ def _is_last(answer: Answer) -> bool:
     if not isinstance(answer, Said) or answer.envelope.msg_type not in (JOB_ACCEPTED, JOB_STATUS):
         return True
     status = answer.envelope.payload.get("status")
-    if status in ENDED:
+    if fields.is_one_of(status, ENDED):
         raise UnavailableError(f"the job ended without evidence: {shown(status)}")
     return False
 

@@ -25,6 +25,7 @@ from itertools import count
 from typing import Any, Final
 
 from treaty.errors import Refused, UnavailableError, WireError, shown
+from treaty.wire import fields
 from treaty.wire.canonical import Json, read_json
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -171,7 +172,7 @@ class McpServer:
             "clientInfo": {"name": "treaty", "version": "0.1"},
         }
         answer = await self._request(running, "initialize", parameters)
-        if answer.get("protocolVersion") not in VERSIONS:
+        if not fields.is_one_of(answer.get("protocolVersion"), VERSIONS):
             raise _failed(f"it speaks MCP {shown(answer.get('protocolVersion'))}")
         await _send(running.process, {"method": "notifications/initialized"})
 

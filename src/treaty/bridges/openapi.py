@@ -18,6 +18,7 @@ from typing import Any, Final
 from treaty.bridges.schemas import carried, copied, resolved
 from treaty.bridges.stated import BRIDGED_MAX
 from treaty.errors import MisuseError, Refused, WireError, shown
+from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.hosts import Place, follow, read_url
 
@@ -247,7 +248,7 @@ def _parameters(document: Mapping[str, Any], listed: list[Any]) -> tuple[Paramet
     for one in listed:
         stated = resolved(document, one)
         name, place = stated.get("name"), stated.get("in")
-        if not isinstance(name, str) or place not in _PLACES:
+        if not isinstance(name, str) or not fields.is_one_of(place, _PLACES):
             raise WireError("a parameter has a name and a place")
         required = stated.get("required") is True or place == "path"
         if place == "cookie":

@@ -6,8 +6,8 @@ no number and ``true`` no integer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Final, TypeGuard
 
 from treaty.errors import WireError, shown
 from treaty.wire.canonical import Json
@@ -88,6 +88,11 @@ def instant(parent: Object, name: str) -> int:
 def instant_or(parent: Object, name: str) -> int | None:
     """Read an optional time."""
     return None if parent.get(name) is None else instant(parent, name)
+
+
+def is_one_of(value: Json, words: Collection[str]) -> TypeGuard[str]:
+    """True for one of these words; a list or an object is none, and no set can be asked for it."""
+    return isinstance(value, str) and value in words
 
 
 def integer(parent: Object, name: str, *, least: int = 0, most: int = INTEGER_MAX) -> int:

@@ -69,6 +69,7 @@ def test_a_close_is_an_end_an_offer_a_consent_or_late(
         ("executing", {"commitmentId": "cmt", "status": "confirmed"}, "INFORM/claim"),
         ("executing", {"commitmentId": "cmt", "status": "running"}, "INFORM"),
         ("executing", {"commitmentId": 5, "status": "fulfilled"}, "INFORM"),
+        ("executing", {"commitmentId": "cmt", "status": ["fulfilled"]}, "INFORM"),
         ("executing", {}, "INFORM"),
         ("in_company", {"commitmentId": "cmt", "status": "fulfilled"}, "INFORM"),
         ("escalated", {}, "INFORM/report"),

@@ -256,6 +256,7 @@ TAMPERED: dict[str, tuple[Callable[[Deal], Any], str]] = {
     "a counter told of what was agreed": (lambda d: _told(d).update(status="countered"), "account"),
     "a refusal told with a price": (lambda d: _told(d).update(status="refused"), "account"),
     "a status nobody knows": (lambda d: _told(d).update(status="sealed"), "account"),
+    "a status that is no word": (lambda d: _told(d).update(status=["accepted"]), "account"),
     "terms that are none": (lambda d: d["decision"].update(negotiation=[]), "account"),
     "a failure told of what holds": (
         lambda d: d["decision"]["claims"][-1].update(verdict="failed"),

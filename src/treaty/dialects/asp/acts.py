@@ -38,7 +38,7 @@ from treaty.dialects.asp.messages import (
 )
 from treaty.errors import Refused, WireError, shown
 from treaty.wire.evolving import evolve
-from treaty.wire.fields import ident
+from treaty.wire.fields import ident, is_one_of
 
 _CLAIM_PLACES: Final = frozenset((AGREEING, EXECUTING, ESCALATED, CLOSING, CLOSED, FAILED))
 _CLAIMS: Final = frozenset(("fulfilled", "confirmed"))
@@ -172,7 +172,7 @@ def claimed_commitment(body: Inform) -> str | None:
     commitment = body.data.get("commitmentId")
     if body.inform_type != "result" or not isinstance(commitment, str):
         return None
-    return commitment if body.data.get("status") in _CLAIMS else None
+    return commitment if is_one_of(body.data.get("status"), _CLAIMS) else None
 
 
 def claimed_part(body: Inform) -> str | None:

@@ -78,7 +78,7 @@ def _negotiated(file: File, told: Json) -> Iterator[Finding]:
     """The agreement as the provider's last answer to NEGOTIATE has it."""
     if told is None:
         return
-    if not isinstance(told, dict) or told.get("status") not in STANDS:
+    if not isinstance(told, dict) or not fields.is_one_of(told.get("status"), STANDS):
         yield Finding(ACCOUNT, "negotiation", f"it has no status of {shown(sorted(STANDS))}")
         return
     status, answer = told["status"], file.last(mrp.NEGOTIATE, is_sent=False)
