@@ -511,13 +511,17 @@ async def test_an_open_session_is_not_opened_again() -> None:
         assert len(await town.log_of(session)) == length
 
 
+OTHER_NODES = [{"uri": "agent://other.example/node"}, {"uri": NODE, "keyId": "another"}]
+
+
 @pytest.mark.parametrize("role", ["host", "clearing", "trust"])
-def test_an_invitation_for_another_host_is_refused(role: str) -> None:
+@pytest.mark.parametrize("other", OTHER_NODES, ids=["name", "key"])
+def test_an_invitation_for_another_host_is_refused(role: str, other: dict[str, str]) -> None:
     @simulated
     async def check() -> None:
         async with Town() as town:
             alpha, _beta = await people(town)
-            terms = {"host": {"uri": NODE}, role: {"uri": "agent://other.example/node"}}
+            terms = {"host": {"uri": NODE}, role: other}
             raw = await alpha.invitation(BETA, alpha.new_session(), terms=terms)
 
             with pytest.raises(Refused) as caught:

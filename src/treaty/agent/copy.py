@@ -158,11 +158,11 @@ class VerifiedCopy:
             base_url=self.known.base_url,
             proof_key=self.known.proofs.get(envelope.sender),
         )
-        self._fold_message(envelope, receipt, entry_hash(item.record))
+        self._fold_message(envelope, receipt, entry_hash(item.record), key)
         self.envelopes.append(envelope)
 
-    def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str) -> None:
-        judge(self.conversation, envelope, receipt.at_ms)
+    def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str, key: PublicKey) -> None:
+        judge(self.conversation, envelope, receipt.at_ms, key=key)
         self.conversation = fold_message(
             self.conversation,
             envelope,

@@ -153,11 +153,11 @@ class LateCopy(VerifiedCopy):
                 return False
         return True
 
-    def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str) -> None:
+    def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str, key: PublicKey) -> None:
         self._check_order(envelope)
         self.conversation = self._just_before(envelope)
         try:
-            VerifiedCopy._fold_message(self, envelope, receipt, tag)
+            VerifiedCopy._fold_message(self, envelope, receipt, tag, key)
         except Refused:
             self.unjudged += 1
             self._follow(envelope, receipt, tag)
@@ -302,8 +302,10 @@ def _invitation(view: View) -> Invitation:
         timeouts={},
         duration_ms=DURATION.default_ms,
         expires_ms=0,
-        authorities=tuple(
-            fields.agent(one, "authority") for one in _running(view) if one.get("common") is True
-        ),
+        authorities={
+            fields.agent(one, "authority"): None
+            for one in _running(view)
+            if one.get("common") is True
+        },
         required_trust=None,
     )

@@ -193,14 +193,15 @@ class SessionDialect(Protocol):
         at_ms: int,
         standing: Callable[[str], Standing],
         usd_rates: UsdRates,
+        key: PublicKey,
     ) -> None:
-        """Refuse what is not lawful now. Raises ``Refused``."""
+        """Refuse what is not lawful now, said by this key. Raises ``Refused``."""
 
     def invited(self, message: Any) -> str | None:
         """The agent an opening message invites; None for any other message."""
 
-    def host_named(self, message: Any) -> tuple[str, ...]:
-        """URIs of the nodes an opening message names as host and clearing."""
+    def host_named(self, message: Any) -> tuple[tuple[str, str | None], ...]:
+        """The nodes an opening message names, by URI and key id, for all it leaves to a node."""
 
     def operator_named(self, message: Any) -> str | None:
         """The key id of the operator an opening message names. Raises ``WireError``."""

@@ -219,11 +219,12 @@ class Sessions:
     def _check_opening(self, message: Any, invitee: str) -> None:
         if self._registry.find(invitee) is None:
             raise Refused(f"{invitee} has no card here", "unknown_agent")
-        for named in self._dialect.host_named(message):
-            if named != self._host.uri:
+        own = self._host.signer.key.key_id
+        for named, key_id in self._dialect.host_named(message):
+            if named != self._host.uri or key_id not in (None, own):
                 raise Refused(
-                    f"the invitation names {shown(named)} as its host or clearing, "
-                    f"this is {self._host.uri}",
+                    f"the invitation names {shown(named)}, key {shown(key_id)}, as its host, "
+                    f"clearing or trust node; this is {self._host.uri}, key {own}",
                     "policy_violation",
                 )
         operator = self._dialect.operator_named(message)
@@ -272,7 +273,7 @@ class Sessions:
         if seen is not None:
             raise Refused("this messageId was used for other content", "duplicate")
         at_ms = max(arrival.at_ms, before.at_ms)
-        self._dialect.judge(before, message, at_ms, self._standing, self._usd_rates)
+        self._dialect.judge(before, message, at_ms, self._standing, self._usd_rates, arrival.key)
         if at_ms != judged_ms:
             # Another entry came between, and its time is this one's as well.
             self._authenticate(arrival, at_ms)

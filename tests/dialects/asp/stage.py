@@ -370,8 +370,8 @@ class Stage:
         """Authenticate (where a key is given), judge and fold one message."""
         if key is not None:
             rules.authenticate(envelope, key, received_at_ms=self.now_ms, base_url=BASE_URL)
-        act = rules.judge(self.conversation, envelope, self.now_ms, self.context)
         member = self.conversation.participants.get(envelope.sender)
+        act = rules.judge(self.conversation, envelope, self.now_ms, self.context, key)
         is_first = member is None or member.public_key is None
         self.conversation = fold_message(
             self.conversation,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.dialects.asp.scenes import CALM, scene
-from tests.dialects.asp.stage import DAY, HOUR, MINUTE, URIS, Stage
+from tests.dialects.asp.stage import DAY, HOUR, MINUTE, SIGNERS, URIS, Stage, check_refused
 from treaty.dialects.asp.escalations import allowance_ms
 
 ALPHA, BETA = URIS["alpha"], URIS["beta"]
@@ -140,6 +140,24 @@ def test_the_accepted_counters_authorities_are_the_common_ones() -> None:
         fork = stage.fork()
         fork.alpha.escalate(f"e{number}", to=name)
         assert fork.conversation.escalations[ALPHA].common is common
+
+
+@pytest.mark.parametrize("key", ["umpire", "boss"])
+def test_an_authority_is_heard_by_the_key_that_both_agreed_on(key: str) -> None:
+    stage = Stage()
+    agreed = {"uri": URIS["umpire"], "keyId": SIGNERS[key].key.key_id}
+    stage.alpha.invite(terms={"authorities": [agreed]})
+    stage.beta.accept("inv")
+    stage.alpha.identify()
+    stage.beta.identify()
+    stage.alpha.observe()
+    stage.alpha.escalate("esc")
+    if key == "umpire":
+        stage.umpire.resolve("abort")
+        assert stage.state == "CLOSED"
+    else:
+        with check_refused(stage, "authority_missing"):
+            stage.umpire.resolve("abort")
 
 
 def test_an_authority_becomes_a_participant_and_stays_one() -> None:

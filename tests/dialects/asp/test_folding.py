@@ -36,7 +36,7 @@ def test_an_invitation_sets_what_the_session_is() -> None:
     assert invitation is not None
     assert (invitation.id, invitation.subject) == ("inv", "GPUs")
     assert invitation.hash == conversation.head
-    assert invitation.authorities == (URIS["umpire"],)
+    assert invitation.authorities == {URIS["umpire"]: None}
     assert conversation.participants[BETA].public_key is None
 
 

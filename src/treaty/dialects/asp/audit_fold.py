@@ -32,6 +32,7 @@ from treaty.dialects.asp.rules import judge
 from treaty.dialects.asp.terms import contains
 from treaty.dialects.asp.watching import METRIC
 from treaty.errors import SignatureError, TreatyError
+from treaty.identity.keys import PublicKey, read_public_key
 from treaty.wire.canonical import Json
 
 
@@ -100,7 +101,8 @@ def _hear(run: _Play, entry: Entry, receipt: Receipt, message: Message | None) -
     _check_unreserved(run, entry)
     envelope, pin = message.envelope, run.pins.of_message.get(message.number)
     try:
-        judge(run.conversation, envelope, receipt.at_ms)
+        key = _signed_with(run.conversation, receipt, pin)
+        judge(run.conversation, envelope, receipt.at_ms, key=key)
         run.conversation = fold_message(
             run.conversation,
             envelope,
@@ -112,6 +114,14 @@ def _hear(run: _Play, entry: Entry, receipt: Receipt, message: Message | None) -
     except TreatyError as error:
         run.stopped = message.where
         run.findings.append(Finding("states", message.where, f"{error.code}: {error.detail}"))
+
+
+def _signed_with(conversation: Conversation, receipt: Receipt, pin: Pin | None) -> PublicKey | None:
+    """The key a message is pinned to, before it or by it."""
+    member = conversation.participants.get(receipt.sender)
+    text = None if member is None else member.public_key
+    text = text or _pinned(conversation, receipt, pin)
+    return None if text is None else read_public_key(text)
 
 
 def _pinned(conversation: Conversation, receipt: Receipt, pin: Pin | None) -> str | None:

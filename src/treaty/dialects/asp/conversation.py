@@ -69,7 +69,8 @@ class Invitation:
     timeouts: Mapping[str, int]
     duration_ms: int
     expires_ms: int
-    authorities: tuple[str, ...]
+    authorities: Mapping[str, str | None]
+    """Agents both accept as judges of an escalation, and the id of the key each is heard by."""
     required_trust: Decimal | None
     delegates: Mapping[str, bool] = field(default_factory=_nothing)
     """Agents that may join without a further yes, and whether they may see what came before."""

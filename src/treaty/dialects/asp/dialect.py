@@ -111,9 +111,10 @@ class AspDialect:
         at_ms: int,
         standing: Callable[[str], rules.StandingView],
         usd_rates: UsdRates,
+        key: PublicKey,
     ) -> None:
         """Refuse what is not lawful now."""
-        rules.judge(state, message, at_ms, rules.Context(standing, usd_rates))
+        rules.judge(state, message, at_ms, rules.Context(standing, usd_rates), key)
 
     def invited(self, message: Envelope) -> str | None:
         """The invitee of an invitation."""
@@ -124,15 +125,15 @@ class AspDialect:
             raise WireError("an invitation names its recipient")
         return message.recipient
 
-    def host_named(self, message: Envelope) -> tuple[str, ...]:
-        """The nodes an invitation names (B7); absent ones are this node."""
+    def host_named(self, message: Envelope) -> tuple[tuple[str, str | None], ...]:
+        """The nodes an invitation names, with their keys' ids (B7); absent ones are this node."""
         body = message.body
         assert isinstance(body, Propose)
         named = []
         for role in ("host", "clearing", "trust"):
             node = fields.obj_or(body.terms, role)
             if node is not None:
-                named.append(fields.agent(node, "uri"))
+                named.append((fields.agent(node, "uri"), fields.text_or(node, "keyId")))
         return tuple(named)
 
     def operator_named(self, message: Envelope) -> str | None:

@@ -16,8 +16,10 @@ from __future__ import annotations
 from treaty.core.commitment import Commitment, hold, let_go
 from treaty.dialects.asp.choices import ESCALATED_SUM_MS
 from treaty.dialects.asp.conversation import Conversation, Escalation, with_commitment
-from treaty.dialects.asp.messages import Escalate
+from treaty.dialects.asp.messages import Envelope, Escalate
 from treaty.dialects.asp.turns import move_turn
+from treaty.errors import Refused, shown
+from treaty.identity.keys import PublicKey
 from treaty.wire.canonical import Json
 from treaty.wire.evolving import evolve
 
@@ -40,6 +42,22 @@ def is_paused(conversation: Conversation, side: str) -> bool:
         one.common or side not in conversation.principals or one.author == side
         for one in conversation.escalations.values()
     )
+
+
+def check_authority(conversation: Conversation, envelope: Envelope, key: PublicKey | None) -> None:
+    """Hear an authority that both agreed on only by the key they agreed on (B11).
+
+    ``key`` is None where nothing tells it. Raises ``Refused`` (``authority_missing``).
+    """
+    invitation = conversation.invitation
+    if key is None or invitation is None or conversation.side(envelope.sender):
+        return
+    agreed = invitation.authorities.get(envelope.sender)
+    if agreed not in (None, key.key_id):
+        raise Refused(
+            f"both agreed on the key {shown(agreed)} of {envelope.sender}, this is {key.key_id}",
+            "authority_missing",
+        )
 
 
 def begin_escalation(

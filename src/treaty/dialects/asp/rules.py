@@ -28,6 +28,7 @@ from treaty.dialects.asp.choices import (
 )
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.delegations import check_limits
+from treaty.dialects.asp.escalations import check_authority
 from treaty.dialects.asp.guards import (
     accepted_commitment,
     accepted_counter,
@@ -147,9 +148,13 @@ def messages_url(base_url: str, session_id: str) -> str:
 
 
 def judge(
-    conversation: Conversation, envelope: Envelope, at_ms: int, context: Context | None = None
+    conversation: Conversation,
+    envelope: Envelope,
+    at_ms: int,
+    context: Context | None = None,
+    key: PublicKey | None = None,
 ) -> str:
-    """Decide whether an authentic message is lawful now, and return its act.
+    """Decide whether an authentic message, signed with ``key``, is lawful now; return its act.
 
     ``context`` is given by the host; without it (a participant, a verifier) the questions that
     need trust levels are left to the host. Raises ``Refused``; nothing has changed then.
@@ -165,8 +170,7 @@ def judge(
     # (4) The automaton knows such a move for such a sender (B9).
     view = seen_from(conversation, envelope.sender)
     act = act_of(view, envelope)
-    words = standing(view, envelope, act)
-    move = permitted(RULES, view.session, act, words)
+    move = permitted(RULES, view.session, act, standing(view, envelope, act))
     joint_done = conversation.side(envelope.sender) in conversation.session.marks
     if move is None or (move.joint and joint_done):
         raise Refused(
@@ -181,11 +185,11 @@ def judge(
     if name in conversation.ids:
         raise Refused(f"the id {shown(name)} is already used in this session", "duplicate")
     # (7) What it says fits what was said before.
-    guard = GUARDS.get(act)
-    if guard is not None:
+    if (guard := GUARDS.get(act)) is not None:
         guard(conversation, envelope, at_ms)
-    # (8) A delegate stays within what its principal wrote down (B14).
+    # (8) A delegate keeps to its limits (B14), an authority to the key both agreed on (B11).
     check_limits(conversation, envelope, at_ms)
+    check_authority(conversation, envelope, key)
     if context is not None:
         _check_trust(conversation, envelope, act, context)
     return act

@@ -68,7 +68,7 @@ def adopt(invitation: Invitation, counter: CounterInvitation) -> Invitation:
     )
 
 
-def _settings(terms: Mapping[str, Json]) -> tuple[dict[str, int], int, tuple[str, ...]]:
+def _settings(terms: Mapping[str, Json]) -> tuple[dict[str, int], int, dict[str, str | None]]:
     """Timeouts, duration and common authorities of a session, each within its bounds."""
     duration_ms = _bounded(terms, "proposedDuration", DURATION)
     return read_timeouts(terms), duration_ms, read_authorities(terms)
@@ -95,13 +95,19 @@ def _invitation_expiry(envelope: Envelope, body: Propose, at_ms: int, default_ms
     return min(times)
 
 
-def read_authorities(terms: Mapping[str, Json]) -> tuple[str, ...]:
-    """Read ``terms.authorities``: agents both accept as judges of an escalation (B11)."""
-    found = []
+def read_authorities(terms: Mapping[str, Json]) -> dict[str, str | None]:
+    """Read ``terms.authorities``: agents both accept as judges of an escalation (B11).
+
+    The value is the id of the key each decides with, None where none was named.
+    """
+    found: dict[str, str | None] = {}
     for item in fields.items(terms, "authorities", most=8):
         entry = item if isinstance(item, dict) else {"uri": item}
-        found.append(fields.agent(entry, "uri"))
-    return tuple(found)
+        uri = fields.agent(entry, "uri")
+        if uri in found:
+            raise WireError(f"{uri} is named twice as an authority")
+        found[uri] = fields.text_or(entry, "keyId")
+    return found
 
 
 def read_format(terms: Mapping[str, Json]) -> str:
