@@ -109,7 +109,7 @@ class Agent:
                 last.push_async_callback(self._store.close)
             if self._copies is not None:
                 last.push_async_callback(self._copies.stop)
-            for deal in tuple(self._deals.values()):
+            for deal in self.following():
                 last.push_async_callback(deal.leave)
 
     @property
@@ -225,7 +225,7 @@ class Agent:
         uri = found.uri if found else str(whom)
         session = uuid7(self.now_ms(), self._voice.entropy(16))
         discovery = found.discovery if found and found.discovery else ()
-        deal = await self._begin(session, uri, discovery)
+        deal = await self.begin(session, uri, discovery)
         self._deals[session] = deal
         body = self._invitation(deal, subject, terms or {}, found, timeout_ms)
         await deal.line.send(
@@ -265,8 +265,8 @@ class Agent:
             "validUntil": format_instant(self.now_ms() + timeout_ms),
         }
 
-    async def _begin(self, session: str, uri: str, discovery: tuple[bytes, ...] = ()) -> Deal:
-        """Keep what is known of host and parties as the session begins."""
+    async def begin(self, session: str, uri: str, discovery: tuple[bytes, ...] = ()) -> Deal:
+        """Begin a copy of a session with ``uri``, and keep what is known of host and parties."""
         known = self._known(uri, (await self.find(uri)).card, discovery)
         await self.copies.begin(session, known)
         return self._deal(session, empty_copy(session, known), discovery)
@@ -325,7 +325,7 @@ class Agent:
         kept = await self.copies.known(session)
         if kept is not None:
             return await self.resume(session)
-        return await self._take_part(await self._begin(session, inviter))
+        return await self._take_part(await self.begin(session, inviter))
 
     async def resume(self, session: str) -> Deal:
         """Go on with a session from this agent's own copy, verified again."""
@@ -359,6 +359,10 @@ class Agent:
     def is_following(self, session: str) -> bool:
         """True while a deal of this agent follows the session."""
         return session in self._deals
+
+    def following(self) -> tuple[Deal, ...]:
+        """The sessions this agent follows."""
+        return tuple(self._deals.values())
 
     async def forget(self, deal: Deal) -> None:
         """Stop following a session; its copy stays in the store."""

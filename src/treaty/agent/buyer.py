@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, NoReturn
 
 from treaty.agent.deal import Deal
+from treaty.agent.disputing import left_open, reveal_due
 from treaty.agent.line import OvertakenError
 from treaty.agent.service import bids
 from treaty.agent.terms import commit_body
@@ -75,12 +76,19 @@ class Purchase:
     mandate: Mandate | None = None
 
 
-async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None = None) -> Deal:
+async def buy(
+    deal: Deal,
+    purchase: Purchase,
+    *,
+    statistics: Statistics | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Deal:
     """Carry an introduced session to its end: agree, commit, wait, close.
 
     Returns when the session is CLOSED and the outcome is known. Raises ``Refused`` when there
     was no agreement (the session is then closed as cancelled), ``UnavailableError`` and
-    ``TimeoutError`` when the node or the provider stays away.
+    ``TimeoutError`` when the node or the provider stays away for ``patience_s``. With a dispute
+    open that is ``DisputeOpenError``, which says what has to run; while it waits, it reveals.
     """
     while not deal.over:
         position = deal.conversation.position
@@ -89,16 +97,27 @@ async def buy(deal: Deal, purchase: Purchase, *, statistics: Statistics | None =
         except OvertakenError:
             continue
         except UnavailableError:
-            await deal.line.sync(PATIENCE_S)
+            await deal.line.sync(patience_s)
             continue
         if not stepped:
-            await deal.line.changed(position, timeout_s=PATIENCE_S)
+            await _wait(deal, position, patience_s)
     if not deal.conversation.settled:
         raise Refused("the session ended without a commitment", "unspecified")
     return deal
 
 
+async def _wait(deal: Deal, position: int, patience_s: float) -> None:
+    try:
+        await deal.line.changed(position, timeout_s=patience_s)
+    except TimeoutError:
+        raise left_open(deal) or TimeoutError(
+            f"nothing was heard of session {deal.id} for {patience_s:.0f} s"
+        ) from None
+
+
 async def _step(deal: Deal, purchase: Purchase, statistics: Statistics | None) -> bool:
+    if await reveal_due(deal):
+        return True
     now = deal.conversation
     if now.state == "INTRODUCED" or (now.state == "CONVERSING" and now.agreed is None):
         return await _negotiate(deal, purchase, statistics)

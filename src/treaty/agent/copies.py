@@ -5,7 +5,8 @@ a crash loses of the tail, the host gives again, so keeping never holds a deal u
 
 Streams: ``deal/<session>`` (what the agent knew when the session began, kind ``known``),
 ``log/<session>`` (receipts and facts), ``learnt/<agent>`` (observations). A task of kind
-``session`` stands for each session that still needs attending.
+``session`` stands for each session that still needs attending, one of kind ``dispute`` for each
+dispute that waits for its ruling.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from treaty.wire.canonical import Json, canonical, read_json
 
 CURSOR: Final = "inbox"
 SESSION: Final = "session"
+DISPUTE: Final = "dispute"
 PAGE: Final = 1_000
 
 
@@ -116,6 +118,25 @@ class Copies:
             after = tasks[-1].id
         return found
 
+    async def note_dispute(self, dispute: str, session: str, at: int | None = None) -> None:
+        """Keep in mind a dispute of a session; ``at`` is how far its inbox was read for these."""
+        task = Task(f"{DISPUTE}/{dispute}", DISPUTE, 0, session.encode())
+        read = () if at is None else ((DISPUTE, canonical(at)),)
+        await self._store.commit(Unit(put_tasks=(task,), settings=read))
+
+    async def drop_dispute(self, dispute: str) -> None:
+        """A dispute needs no more attending."""
+        await self._store.commit(Unit(drop_tasks=(f"{DISPUTE}/{dispute}",)))
+
+    async def open_disputes(self) -> dict[str, str]:
+        """Dispute -> session, of those kept in mind."""
+        found: dict[str, str] = {}
+        after = ""
+        while tasks := await self._store.tasks(DISPUTE, PAGE, after):
+            after = tasks[-1].id
+            found |= {one.id.removeprefix(f"{DISPUTE}/"): one.payload.decode() for one in tasks}
+        return found
+
     async def known(self, session: str) -> dict[str, Json] | None:
         """What was known when a session began, or None for a session that is not here."""
         entries = await self._store.read(f"deal/{session}")
@@ -141,9 +162,9 @@ class Copies:
             after = names[-1]
         return found
 
-    async def cursor(self) -> int:
-        """Position of the last inbox item that was taken up."""
-        value = await self._store.setting(CURSOR)
+    async def cursor(self, name: str = CURSOR) -> int:
+        """Position of the last inbox item that was taken up; ``DISPUTE``: for its disputes."""
+        value = await self._store.setting(name)
         number = read_json(value) if value else 0
         return number if isinstance(number, int) else 0
 

@@ -16,11 +16,13 @@ from functools import partial
 from typing import Any, Final
 
 from treaty.agent.agent import Agent
+from treaty.agent.copies import DISPUTE
 from treaty.agent.deal import Deal
 from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter
 from treaty.agent.patience import PAUSE_S, is_passing
 from treaty.agent.service import Provider
+from treaty.agent.vigil import Vigil
 from treaty.core.commitment import Commitment, CommitmentState, has_pending
 from treaty.core.negotiation import (
     TermsShape,
@@ -41,10 +43,14 @@ _LOG: Final = logging.getLogger("treaty.agent")
 
 
 async def serve(agent: Agent, provider: Provider, *, sessions_max: int = SESSIONS_MAX) -> None:
-    """Serve invitations until cancelled; sessions that were open before are taken up again."""
+    """Serve invitations until cancelled; sessions that were open before are taken up again.
+
+    In disputes it reveals what the agent has promised (``vigil``), and says no more than that.
+    """
     slots = asyncio.Semaphore(sessions_max)
-    async with asyncio.TaskGroup() as group:
-        serving = _Serving(agent, provider, group, slots)
+    async with asyncio.TaskGroup() as group, Vigil(agent) as vigil:
+        serving = _Serving(agent, provider, group, slots, vigil)
+        group.create_task(vigil.run(), name="vigil")
         for session in await agent.copies.unfinished():
             await serving.take_up(session, None)
         while True:
@@ -64,6 +70,7 @@ class _Serving:
     provider: Provider
     group: asyncio.TaskGroup
     slots: asyncio.Semaphore
+    vigil: Vigil
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def take_up(self, session: str, inviter: str | None) -> None:
@@ -109,6 +116,8 @@ async def _read_inbox(serving: _Serving) -> None:
         if item.kind == "invitation":
             session, inviter = str(item.body.get("session")), str(item.body.get("from"))
             await serving.take_up(session, inviter)
+        elif item.kind == DISPUTE:
+            await serving.vigil.note(item)
         await copies.set_cursor(item.position)
 
 

@@ -119,7 +119,8 @@ class Disputes:
             state = self._write(transaction, stream, "dispute", {"record": record, **judges})
             transaction.append(index, "filed", canonical({"session": session, "hash": tag}))
             filed = self._dialect.dispute(state, dispute)
-            self._tell(transaction, state, filed, (filed.against,), raw)
+            # The filer too: who files is rarely the process that stays to reveal.
+            self._tell(transaction, state, filed, filed.parties, raw)
             return True
 
         new = await self._desk.transact((stream, index), decide)
