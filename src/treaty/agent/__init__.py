@@ -8,13 +8,20 @@ and everything below them. Start at ``agent`` (identity, discovery, invitations)
 from treaty.agent.agent import Agent, Profile
 from treaty.agent.buyer import Mandate, Purchase, buy
 from treaty.agent.deal import Deal
-from treaty.agent.disputing import file_dispute, reveal, show_evidence
+from treaty.agent.disputing import (
+    DisputeOpenError,
+    file_dispute,
+    reveal,
+    reveal_due,
+    show_evidence,
+)
 from treaty.agent.found import Found
 from treaty.agent.learn import learn, statistics
 from treaty.agent.line import OvertakenError
 from treaty.agent.moves import Accept, Answer, Counter, Reject
 from treaty.agent.provider import serve
 from treaty.agent.service import Provider, Service
+from treaty.agent.vigil import Vigil
 from treaty.core.negotiation import BuyerPolicy, SellerPolicy, TermsShape, Tier
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "BuyerPolicy",
     "Counter",
     "Deal",
+    "DisputeOpenError",
     "Found",
     "Mandate",
     "OvertakenError",
@@ -35,10 +43,12 @@ __all__ = [
     "Service",
     "TermsShape",
     "Tier",
+    "Vigil",
     "buy",
     "file_dispute",
     "learn",
     "reveal",
+    "reveal_due",
     "serve",
     "show_evidence",
     "statistics",

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from treaty.agent.copies import Copies
 from treaty.agent.copy import VerifiedCopy
-from treaty.agent.deal import Deal
+from treaty.agent.deal import Deal, check_welcome
 from treaty.agent.found import Found, read_answer
 from treaty.agent.keeping import empty_copy, late_known, open_kept
 from treaty.agent.late import LateCopy
@@ -25,7 +25,7 @@ from treaty.agent.ports import LogItem, NodeClient
 from treaty.agent.terms import named_nodes
 from treaty.dialects.asp.codec import decode_pre_session
 from treaty.dialects.asp.discovery import compose_query
-from treaty.dialects.asp.messages import Performative, Reject
+from treaty.dialects.asp.messages import Performative
 from treaty.engine.ports import Store
 from treaty.errors import Refused, SignatureError
 from treaty.identity.cards import CardView, make_card, open_card, open_listing
@@ -237,7 +237,7 @@ class Agent:
         deal.line.follow()
         wait_s = timeout_ms / 1000 + 10
         await deal.until(lambda now: now.state not in ("INVITED", "INVITED_COUNTERED"), wait_s)
-        _check_welcome(deal)
+        check_welcome(deal)
         await deal.introduce(self.card)
         await deal.until(lambda now: now.state != "INVITED_ACCEPTED", wait_s)
         return deal
@@ -389,13 +389,3 @@ class Agent:
     async def balance(self) -> dict[str, Json]:
         """This agent's accounts and movements."""
         return await patiently(self.client.statement)
-
-
-def _check_welcome(deal: Deal) -> None:
-    """Raise what the invitee answered, when it was not yes."""
-    if deal.state == "INVITED_ACCEPTED":
-        return
-    for envelope in deal.messages:
-        if isinstance(envelope.body, Reject):
-            raise Refused(f"{envelope.sender} declined: {envelope.body.reason}", "unauthorized")
-    raise Refused(f"{deal.counterparty} did not answer the invitation", "timeout")

@@ -14,7 +14,7 @@ from treaty.core.commitment import Commitment
 from treaty.dialects.asp.conversation import Conversation, Proposal
 from treaty.dialects.asp.dialect import ASP
 from treaty.dialects.asp.folding import orders
-from treaty.dialects.asp.messages import Envelope, Performative
+from treaty.dialects.asp.messages import Envelope, Performative, Reject
 from treaty.errors import MisuseError, Refused
 from treaty.identity.disputes import arbiter_seed
 from treaty.wire.canonical import Json
@@ -354,6 +354,16 @@ class Deal:
             return {"reason": reason, "summary": summary, "outcome": outcome}
 
         return await self.line.send(Performative.CLOSE, body)
+
+
+def check_welcome(deal: Deal) -> None:
+    """Raise what the invitee answered, when it was not yes."""
+    if deal.state == "INVITED_ACCEPTED":
+        return
+    for envelope in deal.messages:
+        if isinstance(envelope.body, Reject):
+            raise Refused(f"{envelope.sender} declined: {envelope.body.reason}", "unauthorized")
+    raise Refused(f"{deal.counterparty} did not answer the invitation", "timeout")
 
 
 def _total(now: Conversation, commitments: list[str]) -> Json:

@@ -146,7 +146,7 @@ class Vigil:
 
     async def _attend(self, dispute: str, session: str) -> bool:
         """Look at one dispute; False when it needs no more of that."""
-        deal = await self._deal(session)
+        deal = await self.deal(session)
         await deal.line.sync()
         found = deal.conversation.disputes.get(dispute)
         if found is None:
@@ -185,7 +185,7 @@ class Vigil:
         elif before is not found.phase:
             self._tell(found.phase.value, found, deal)
 
-    async def _deal(self, session: str) -> Deal:
+    async def deal(self, session: str) -> Deal:
         """The session as this agent keeps it; without a copy it is verified from its start."""
         if self._agent.is_following(session):
             return self._agent.deal(session)

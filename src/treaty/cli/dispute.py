@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from treaty.cli.dispute_watch import dispute_argument, reveal, watch
 from treaty.cli.options import (
     FILE_READ,
     as_option,
@@ -23,25 +24,18 @@ from treaty.cli.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Any, TypeVar
+    from typing import Any
 
     from treaty.http.client import HttpNode
     from treaty.identity.keys import Ed25519Signer
     from treaty.wire.canonical import Json
     from treaty.wire.money import Money
 
-    F = TypeVar("F", bound=Callable[..., Any])
-
 REASONS: Final = (
     *("timeout-breach", "fulfillment-mismatch", "specification-mismatch", "non-delivery"),
     *("escrow-violation", "unauthorized-modification"),
 )
 """Grounds that the protocol names; a filing may give another."""
-
-
-def dispute_argument(function: F) -> F:
-    """The argument DISPUTE."""
-    return click.argument("dispute", metavar="DISPUTE")(function)
 
 
 severity_option = click.option(
@@ -201,33 +195,13 @@ def evidence(
             signer,
             dispute=dispute,
             by=as_agent,
+            session=_session_of(await client.dispute(dispute)),
             statement=statement,
             at_ms=app.now_ms(),
             documents=shown,
             last=last,
         )
         return await client.post_dispute(dispute, "evidence", record)
-
-    _run(work, as_agent, node, as_json=as_json)
-
-
-@dispute.command()
-@dispute_argument
-@as_option(required=True)
-@node_option
-@json_option
-def reveal(dispute: str, as_agent: str, node: str | None, as_json: bool) -> None:
-    """Show your secret for the draw of arbiters, in the phase REVEAL: who does not, loses."""
-    from treaty import app
-    from treaty.identity.disputes import arbiter_secret, make_reveal
-
-    async def work(client: HttpNode, signer: Ed25519Signer) -> dict[str, Json]:
-        view = await client.dispute(dispute)
-        secret = arbiter_secret(signer, str(view["sessionId"]), str(view["commitmentId"]))
-        record = make_reveal(
-            signer, dispute=dispute, by=as_agent, secret=secret, at_ms=app.now_ms()
-        )
-        return await client.post_dispute(dispute, "reveal", record)
 
     _run(work, as_agent, node, as_json=as_json)
 
@@ -315,7 +289,13 @@ async def _finding(
         at_ms=app.now_ms(),
         severity=severity,
         reason=reason,
+        session=_session_of(view),
     )
+
+
+def _session_of(view: Mapping[str, Json]) -> str:
+    """The session that what is signed is good for, and no other."""
+    return str(view["sessionId"])
 
 
 def _money(amount: str, disputed: Json) -> Money:
@@ -337,15 +317,19 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from treaty.cli.dispute_shown import show_dispute
+    from treaty.cli.dispute_shown import next_step, show_dispute
     from treaty.cli.nodes import at_node, signer_of, wait_for
+    from treaty.cli.terminal import note
 
     async def ask() -> dict[str, Json]:
         signer = signer_of(agent)
         async with at_node(node, agent, signer) as client:
             return await work(client, signer)
 
-    show_dispute(wait_for(ask(), "asking the node about the dispute"), as_json=as_json)
+    view = wait_for(ask(), "asking the node about the dispute")
+    show_dispute(view, as_json=as_json)
+    if not as_json and (hint := next_step(view, agent)):
+        note(hint)
 
 
 def _run_operator(
@@ -365,3 +349,7 @@ def _run_operator(
             return await work(client, signer)
 
     show_dispute(wait_for(ask(), "asking the node about the dispute"), as_json=as_json)
+
+
+for _command in (reveal, watch):
+    dispute.add_command(_command)

@@ -46,6 +46,21 @@ def show_dispute(view: Mapping[str, Json], *, as_json: bool) -> None:
     show_table(("at", "record", "by", "says"), [_record(one) for one in records], indent=2)
 
 
+def next_step(view: Mapping[str, Json], agent: str) -> str:
+    """What this agent has to do, as a command; empty when nothing waits for it."""
+    name, phase = view["disputeId"], view["phase"]
+    if agent in (view["filedBy"], view["filedAgainst"]) and phase in ("EVIDENCE", "REVEAL"):
+        return (
+            "who does not reveal in time loses; let this run until it is ruled on, unless your "
+            f"provider's loop does: treaty dispute watch --as {agent}"
+        )
+    arbiters, voted = view.get("arbiters"), view.get("voted")
+    drawn = isinstance(arbiters, list) and agent in arbiters and phase == "VOTES"
+    if drawn and not (isinstance(voted, list) and agent in voted):
+        return f"you were drawn: treaty dispute vote {name} --as {agent} --to-payee AMOUNT"
+    return ""
+
+
 def _about(view: Mapping[str, Json]) -> str:
     part = view.get("part")
     return f"{view['commitmentId']}" + (f", part {part}" if part else "")
