@@ -12,7 +12,8 @@ import pytest
 
 from tests.cli.town import ALPHA, Town, environment, process, run, serving
 from treaty import app
-from treaty.cli.serve import rate, serve
+from treaty.cli.options import rate
+from treaty.cli.serve import serve
 
 
 def test_it_tells_programs_where_it_is(tmp_path: Path) -> None:

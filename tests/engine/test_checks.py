@@ -14,6 +14,8 @@ from tests.simulation.clock import later, now_ms, simulated
 from treaty.dialects.asp.conversation import Conversation
 from treaty.engine import outbox
 from treaty.engine.checks import RETRY_MS
+from treaty.engine.fetching import Fetched
+from treaty.errors import Refused
 from treaty.identity.records import seal
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -183,4 +185,62 @@ async def test_a_metric_signed_by_somebody_else_holds_nothing() -> None:
 
         assert "record" not in stated
         assert provider_of(await alpha.state(session)) == "PENDING"
+        await check_copy(town, session)
+
+
+class Busy(Web):
+    """A web whose places are asked too often until a time; it counts who was sent away."""
+
+    until_ms = 0
+    turned_away = 0
+
+    async def fetch(self, url: str, **limits: Any) -> Fetched:
+        assert limits["asker"], "checks are made on somebody's word"
+        if now_ms() < self.until_ms:
+            self.turned_away += 1
+            data = {"retryAfterMs": min(20 * SECOND, self.until_ms - now_ms())}
+            raise Refused("as often as it may be", "rate_limited", data=data)
+        return await super().fetch(url, **limits)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_check_that_has_to_wait_its_turn_is_made_and_is_no_failure(restarts: bool) -> None:
+    @simulated
+    async def check() -> None:
+        web = Busy({URL: (200, {"uptime": 1})})
+        web.until_ms = now_ms() + 10 * MINUTE
+        async with Town(fetcher=web) as town:
+            alpha, _, session = await claimed(town)
+            await later(9 * MINUTE)
+            if restarts:
+                await town.stop()
+                await town.wake()
+            assert web.turned_away > 3
+            assert await facts(town, session, "metric") == []
+            duty = (await alpha.state(session)).commitments["cmt"].obligations[1]
+            assert (duty.state, duty.failures) == ("CLAIMED", 0)
+            await later(2 * MINUTE)
+
+            (stated,) = await facts(town, session, "metric")
+            assert (stated["status"], stated["value"]) == (200, 1)
+            await later(2 * HOUR)
+            assert await funds(town) == (32_000, 0, 18_000)
+            await check_copy(town, session)
+
+    check()
+
+
+@simulated
+async def test_a_window_that_ends_while_its_check_waits_breaches_nothing() -> None:
+    web = Busy({URL: (200, {"uptime": 1})})
+    async with Town(fetcher=web) as town:
+        alpha, _, session = await claimed(town)
+        await later(MINUTE)
+        web.until_ms = now_ms() + 5 * HOUR
+        await later(5 * HOUR - MINUTE)
+        assert provider_of(await alpha.state(session)) == "CLAIMED"
+        await later(2 * MINUTE)
+
+        assert [one["check"] for one in await facts(town, session, "metric")] == ["claim", "window"]
+        assert await funds(town) == (32_000, 0, 18_000)
         await check_copy(town, session)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.agent.local import Town
 from tests.engine.speaker import Speaker, bound, people
+from tests.engine.test_checks import Busy
 from tests.engine.test_follow_up import check_copy, facts, funds
 from tests.engine.web import Answer, Web
 from tests.simulation.clock import later, now_ms, simulated
@@ -204,6 +205,39 @@ async def test_an_hour_that_nobody_measured_is_nobodys_proof() -> None:
         commitment = (await alpha.state(session)).commitments["cmt"]
         assert commitment.obligations[-1].state == "CLAIMED"
         assert commitment.obligations[-1].blind
+
+
+@simulated
+async def test_samples_that_have_to_wait_their_turn_are_missed_and_fail_nobody() -> None:
+    web = Busy({URL: (200, {})})
+    async with Town(fetcher=web) as town:
+        _, _, session = await measured(town, parts=1)
+        await later(10 * MINUTE)
+        web.until_ms = now_ms() + 20 * MINUTE
+        await later(HOUR)
+
+        (stated,) = await facts(town, session, "metric")
+        assert web.turned_away
+        assert 10 <= stated["taken"] == stated["ok"] <= 15
+        assert stated["failures"] == []
+        await later(2 * HOUR)
+        assert (await funds(town))[2] == 18_000
+        await check_copy(town, session)
+
+
+@simulated
+async def test_an_hour_ends_though_what_failed_has_to_wait() -> None:
+    """A sample that cannot be tried again in time is not counted, and holds up nothing."""
+    web = Busy({URL: (500, {})})
+    async with Town(fetcher=web) as town:
+        _, _, session = await measured(town, parts=1)
+        while not web.asked:
+            await later(SECOND)
+        web.until_ms = now_ms() + 2 * HOUR
+        await later(HOUR + MINUTE)
+
+        (stated,) = await facts(town, session, "metric")
+        assert (stated["taken"], stated["ok"]) == (0, 0)
 
 
 def test_the_fewest_samples_follow_from_the_level() -> None:

@@ -480,3 +480,59 @@ async def test_refusals_and_failures_are_told_apart() -> None:
         client = open_client(resolve=resolving(()))
         with pytest.raises(UnavailableError):
             await client.fetch("http://gone.example/")
+
+
+# On whose word.
+
+
+async def test_what_is_fetched_for_askers_is_counted_for_the_host() -> None:
+    async with pages({"/": page("x")}) as served, open_client(per_minute=2) as client:
+        for asker in "ab":
+            await client.fetch(served.url, asker=asker)
+        with pytest.raises(Refused) as caught:
+            await client.fetch(served.url, asker="c")
+
+        assert caught.value.code == "rate_limited"
+        assert 0 < caught.value.data["retryAfterMs"] <= 30_001
+        assert len(served.asked) == 2
+        # What nobody's word is behind is not counted.
+        await client.fetch(served.url)
+        assert len(served.asked) == 3
+
+
+async def test_many_names_of_one_address_are_one_address() -> None:
+    async with pages({"/": page("x")}) as served:
+        client = open_client(per_minute=3, resolve=resolving(("127.0.0.1",)))
+        async with client:
+            urls = [f"http://name{number}.example:{served.port}/" for number in range(5)]
+            codes = []
+            for url in urls:
+                try:
+                    await client.fetch(url, asker=url)
+                    codes.append("")
+                except Refused as refused:
+                    codes.append(refused.code)
+
+    assert codes == ["", "", "", "rate_limited", "rate_limited"]
+    assert len(served.asked) == 3
+
+
+async def test_a_connection_is_not_kept_to_ask_again_uncounted() -> None:
+    """A name leads to one address, later to another: each request is counted where it goes."""
+    resolve = resolving(("127.0.0.1",), ("127.0.0.2",), ("127.0.0.1",))
+    async with pages({"/": page("x")}) as served, open_client(per_minute=9, resolve=resolve) as one:
+        url = f"http://moving.example:{served.port}/"
+        await one.fetch(url, asker="a")
+        # Nobody listens at the other address, so this must not reach the first one.
+        assert await refusal(one, url, asker="a") == "fetch_failed"
+        assert len(served.asked) == 1
+
+
+async def test_a_redirect_to_a_busy_place_waits_as_well() -> None:
+    async with pages({"/": page("x")}) as victim:
+        to_victim = {"/": page("", status=302, location=victim.url)}
+        async with pages(to_victim) as first, open_client(per_minute=2) as client:
+            # Both are on this machine, so that the two hops of one fetch are two requests.
+            await client.fetch(first.url, asker="a")
+            assert await refusal(client, first.url, asker="b") == "rate_limited"
+            assert len(victim.asked) == 1

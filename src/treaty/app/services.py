@@ -62,6 +62,8 @@ class ServicePlan:
     is_strict: bool = False
     entries: Path | None = None
     """Entries that the registry lists as well."""
+    fetch_rate: int | None = None
+    """How often a minute one host is asked on strangers' word; None for the usual."""
 
 
 class KeyRing:
@@ -149,6 +151,7 @@ def open_services(plan: ServicePlan, signer: Signer, url: str, complain: Complai
     Raises ``MisuseError``, ``UnavailableError`` and ``WireError`` naming the file that is wrong.
     """
     from treaty.http.guarded import GuardedClient
+    from treaty.http.targets import PER_MINUTE
 
     capabilities = plan.capabilities
     ring = KeyRing(_read(plan.keys, lambda raw: read_keys(raw, now_ms()), {}))
@@ -156,7 +159,11 @@ def open_services(plan: ServicePlan, signer: Signer, url: str, complain: Complai
     profile = Profile.STRICT if plan.is_strict else Profile.COMPAT
     offering = Offering(f"service:treaty/{signer.key.key_id}", capabilities)
     dialect = MRP(signer, offering, authority, profile=profile)
-    fetcher = GuardedClient(allow_loopback=plan.allow_loopback, trusted=plan.trusted)
+    fetcher = GuardedClient(
+        allow_loopback=plan.allow_loopback,
+        trusted=plan.trusted,
+        per_minute=plan.fetch_rate or PER_MINUTE,
+    )
     workshop = Workshop(complain)
     serving = Serving(
         dialect=dialect,

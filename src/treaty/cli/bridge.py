@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from treaty.cli.options import FILE, json_option, node_address
-from treaty.cli.serve import rate as read_rate
+from treaty.cli.options import rate as read_rate
 from treaty.cli.serve import run_node
 from treaty.cli.serve_services import access_options
 

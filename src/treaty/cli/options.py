@@ -5,6 +5,7 @@ Read next: ``nodes`` for what becomes of ``--node`` and ``--as``.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ import click
 from treaty.errors import WireError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})(?:/min)?")
 
 
 def agent_uri(value: str) -> str:
@@ -48,6 +52,14 @@ def node_address(value: str) -> str:
     if not sound:
         raise click.BadParameter(f"{value!r} is no address; write it as http://host:port")
     return value.rstrip("/")
+
+
+def rate(value: str) -> int:
+    """Read ``600/min``."""
+    match = _RATE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no rate; write it as 600/min")
+    return int(match[1])
 
 
 def instant(value: str) -> int:

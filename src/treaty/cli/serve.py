@@ -5,14 +5,13 @@ Read next: ``treaty.app.serve``, which puts it together.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from treaty.cli.options import FILE, agent_uri, json_option, node_address
+from treaty.cli.options import FILE, agent_uri, json_option, node_address, rate
 from treaty.cli.serve_quotes import (
     quote_members,
     quote_plan,
@@ -32,15 +31,6 @@ if TYPE_CHECKING:
     from treaty.wire.canonical import Json
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-_RATE: Final = re.compile(r"([1-9][0-9]{0,6})(?:/min)?")
-
-
-def rate(value: str) -> int:
-    """Read ``600/min``."""
-    match = _RATE.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no rate; write it as 600/min")
-    return int(match[1])
 
 
 def usd_rate(value: str) -> tuple[str, Decimal]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from treaty.cli.options import FILE_READ
+from treaty.cli.options import FILE_READ, rate
 
 if TYPE_CHECKING:
     from treaty.app.nodes import OpenNode
@@ -39,6 +39,12 @@ _ACCESS: Final = (
         "--allow-loopback",
         is_flag=True,
         help="Let what is fetched for others lead to this machine, to try.",
+    ),
+    click.option(
+        "--fetch-rate",
+        type=rate,
+        metavar="N/min",
+        help="Checks and samples a minute that are made at one host or address [600].",
     ),
     click.option(
         "--mrp-auth",
@@ -104,6 +110,7 @@ def access_options(function: Callable[..., None]) -> Callable[..., None]:
     def told(
         *,
         allow_loopback: bool,
+        fetch_rate: int | None,
         mode: str,
         tokens: Path | None,
         keys: Path | None,
@@ -123,6 +130,7 @@ def access_options(function: Callable[..., None]) -> Callable[..., None]:
             keys=keys,
             is_strict=strict,
             entries=entries,
+            fetch_rate=fetch_rate,
         )
         function(services=plan, **others)
 

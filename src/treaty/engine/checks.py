@@ -9,6 +9,7 @@ Read next: ``background`` for how a fetch is kept from holding up timers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from treaty.core.checks import Check, Reading, value_in
@@ -18,8 +19,8 @@ from treaty.engine.dialect import SessionDialect, Wanted
 from treaty.engine.fetching import Fetched, Fetcher
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
-from treaty.engine.ports import Task
-from treaty.errors import SignatureError, TreatyError, UnavailableError, WireError, shown
+from treaty.engine.ports import Task, Unit
+from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError, WireError, shown
 from treaty.identity.keys import read_public_key
 from treaty.identity.records import open_record
 from treaty.wire import fields
@@ -33,6 +34,7 @@ RETRY_MS: Final = 4_000
 ANSWER_BYTES_MAX: Final = 65_536
 ANSWER_MS: Final = 4_000
 DEPTH_MAX: Final = 32
+POSTPONED: Final = "rate_limited"
 RECORD_BYTES_MAX: Final = 16_384
 """A signed metric that is longer is not stated in the log."""
 
@@ -89,7 +91,11 @@ class Checks:
         stream = session_stream(fields.text(payload, "session"))
         hosted = await self._desk.state(stream)
         wanted = _find(self._dialect, hosted.state, payload)
-        data: dict[str, Json] = {} if wanted is None else await self._read(wanted)
+        try:
+            data = {} if wanted is None else await self._read(wanted, hosted.state.id)
+        except Refused as refusal:
+            await self._put_off(task, refusal)
+            return
 
         def decide(transaction: Transaction) -> None:
             state = transaction.state(stream).state
@@ -110,13 +116,18 @@ class Checks:
 
         await self._desk.transact((stream,), decide)
 
-    async def _read(self, wanted: Wanted) -> dict[str, Json]:
+    async def _put_off(self, task: Task, refusal: Refused) -> None:
+        """Others ask there as well; a check that waits is made all the same, and is no failure."""
+        later = replace(task, due_ms=self._desk.clock() + retry_ms(refusal))
+        await self._desk.store.commit(Unit(put_tasks=(later,)))
+
+    async def _read(self, wanted: Wanted, session: str) -> dict[str, Json]:
         data: dict[str, Json] = {
             "commitmentId": wanted.commitment,
             "obligation": wanted.obligation,
             "check": wanted.probe,
         }
-        _, stated = await read_url(self._fetcher, wanted.check)
+        _, stated = await read_url(self._fetcher, wanted.check, asker=session)
         return {**data, **stated}
 
 
@@ -131,14 +142,32 @@ def _find(dialect: SessionDialect, state: Any, payload: fields.Object) -> Wanted
     return None
 
 
-async def read_url(fetcher: Fetcher, check: Check) -> tuple[Reading, dict[str, Json]]:
+def retry_ms(refusal: Refused) -> int:
+    """When to come back to a place that was asked too often.
+
+    Raises the refusal itself when it is about something else.
+    """
+    wait_ms = refusal.data.get("retryAfterMs")
+    if refusal.code != POSTPONED or not isinstance(wait_ms, int):
+        raise refusal
+    return wait_ms
+
+
+async def read_url(
+    fetcher: Fetcher, check: Check, *, asker: str
+) -> tuple[Reading, dict[str, Json]]:
     """Fetch; what was read, and what is stated of it: status, value, the hash of the body.
 
     With a key agreed, the value is what that key has signed, and the record goes along whole.
+    Raises ``Refused`` (``rate_limited``) where the ``asker``, a session, has to wait its turn.
     """
     try:
-        answer = await fetcher.fetch(check.url, bytes_max=ANSWER_BYTES_MAX, timeout_ms=ANSWER_MS)
+        answer = await fetcher.fetch(
+            check.url, bytes_max=ANSWER_BYTES_MAX, timeout_ms=ANSWER_MS, asker=asker
+        )
     except TreatyError as error:
+        if isinstance(error, Refused) and error.code == POSTPONED:
+            raise
         nothing: dict[str, Json] = {"status": None, "value": None, "bodyHash": None}
         return Reading(None), {**nothing, "failure": error.code}
     more: dict[str, Json] = {}

@@ -97,6 +97,7 @@ class Domains:
             timeout_ms=FETCH_MS,
             # The word must come from the very host, not from wherever it points to.
             redirects_max=0,
+            asker=agent,
         )
         if page.status != 200 or page.body.strip() != key.key_id.encode():
             raise Refused(

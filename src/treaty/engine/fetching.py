@@ -52,11 +52,14 @@ class Fetcher(Protocol):
         timeout_ms: int = FETCH_MS,
         allowed_domains: Sequence[str] = (),
         redirects_max: int = REDIRECTS_MAX,
+        asker: str | None = None,
     ) -> Fetched:
         """Fetch a URL; an answer of any status comes back.
 
         ``allowed_domains`` holds for every hop; empty allows all. With ``redirects_max`` 0 a
-        redirect is an answer. Raises ``Refused`` (``url_invalid``, ``scheme_forbidden``,
+        redirect is an answer. With an ``asker``, on whose word it is done, hosts and addresses are
+        asked only so often. Raises ``Refused`` (``rate_limited`` with ``retryAfterMs``,
+        ``url_invalid``, ``scheme_forbidden``,
         ``address_forbidden``, ``domain_forbidden``, ``header_forbidden``, ``redirect_refused``)
         and ``UnavailableError`` (``fetch_failed``, ``fetch_timeout``, ``answer_too_large``).
         """

@@ -24,13 +24,14 @@ from treaty.core.schedule import (
     sample_ms,
 )
 from treaty.engine.background import Background
-from treaty.engine.checks import read_url
+from treaty.engine.checks import read_url, retry_ms
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Sampling, SessionDialect
 from treaty.engine.fetching import Fetcher
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import session_stream
 from treaty.engine.ports import Entry, Task
+from treaty.errors import Refused
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.digest import sha256_tag
@@ -166,29 +167,36 @@ class Samples:
         if tally.part != interval.part:
             tally = Tally(secret=kept.secret, part=interval.part, kept_ms=self._desk.clock())
         tally = _after_missed(tally, interval, self._desk.clock())
-        tally = await self._look(tally, interval)
+        wait_ms = 0
+        try:
+            tally = await self._look(tally, interval, session)
+        except Refused as refusal:
+            # Others ask there as well: what comes too late by that is missed, and not counted.
+            wait_ms = retry_ms(refusal)
         self._counting[task.id] = tally
-        await self._go_on(task, stream, tally, interval)
+        await self._go_on(task, stream, tally, interval, wait_ms)
 
     def _interval(self, state: Any, commitment: str) -> Sampling | None:
         found = self._dialect.samplings(state)
         return next((one for one in found if one.commitment == commitment), None)
 
-    async def _look(self, tally: Tally, interval: Sampling) -> Tally:
+    async def _look(self, tally: Tally, interval: Sampling, session: str) -> Tally:
         """Take the samples whose instants have come, old ones again and new ones, with one look."""
         now_ms = self._desk.clock()
         metric = interval.schedule.metric
         after, due = _taken_up(tally, interval, now_ms)
         if metric is None or not due:
             return tally
-        reading, _ = await read_url(self._fetcher, metric)
+        reading, _ = await read_url(self._fetcher, metric, asker=session)
         if holds(metric, reading):
             return replace(after, ok=after.ok + len(due), taken=after.taken + len(due))
         for one in due:
             after = _failed(after, one, reading.status, now_ms)
         return after
 
-    async def _go_on(self, task: Task, stream: str, tally: Tally, interval: Sampling) -> None:
+    async def _go_on(
+        self, task: Task, stream: str, tally: Tally, interval: Sampling, wait_ms: int
+    ) -> None:
         """State the interval when it is over, else come back for the next sample."""
         session, commitment = stream.partition("/")[2], interval.commitment
         own = sampling_stream(session, commitment)
@@ -208,6 +216,7 @@ class Samples:
                 self._follow_up.write_fact(transaction, stream, "metric", data, at_ms)
                 self._follow_up.settle(transaction, stream, at_ms)
                 return
+            due_ms = max(due_ms, transaction.now_ms + wait_ms)
             transaction.put_task(_task(session, commitment, due_ms))
             if transaction.now_ms - tally.kept_ms >= KEPT_EVERY_MS:
                 body = _tally_body(tally, transaction.now_ms)
@@ -238,13 +247,14 @@ def _instant(tally: Tally, interval: Sampling, number: int) -> int:
 
 
 def _after_missed(tally: Tally, interval: Sampling, now_ms: int) -> Tally:
-    """Pass over samples whose time is long gone; one under way is tried to its end."""
+    """Pass over samples whose time is long gone, also those that were to be tried again."""
     number = tally.next
     while number < interval.schedule.samples and (
         _instant(tally, interval, number) + SAMPLE_LATE_MS < now_ms
     ):
         number += 1
-    return replace(tally, next=number)
+    failing = tuple(one for one in tally.failing if one.due_ms + SAMPLE_LATE_MS >= now_ms)
+    return replace(tally, next=number, failing=failing)
 
 
 def _taken_up(tally: Tally, interval: Sampling, now_ms: int) -> tuple[Tally, tuple[Failing, ...]]:

@@ -10,6 +10,8 @@ Laws:
 4. Bytes are counted as they come out of decompression, time from the first name to the last
    byte. Fetches beyond the limit wait, and their waiting counts.
 5. No proxy, cookie or credential of the environment is used.
+6. What is fetched for a named asker is paced: each hop has a connection of its own, which is
+   counted for the name and for the address it goes to.
 
 Read next: ``treaty.wire.hosts``, the rules; ``treaty.http.pinned``, the connections.
 """
@@ -20,6 +22,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterable, Collection, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Self
@@ -30,6 +33,7 @@ from treaty.engine.fetching import FETCH_BYTES_MAX, FETCH_MS, REDIRECTS_MAX, Fet
 from treaty.errors import MisuseError, Refused, UnavailableError, shown
 from treaty.http.inflating import Inflated, UnreadableError
 from treaty.http.pinned import PinnedBackend, Resolve, Rules
+from treaty.http.targets import PER_MINUTE, Targets
 from treaty.wire.hosts import Place, follow, is_within, read_url
 
 FETCHES_MAX: Final = 32
@@ -37,6 +41,9 @@ FETCHES_MAX: Final = 32
 IDLE_S: Final = 5.0
 HEADER_BYTES_MAX: Final = 8_192
 HEADERS_MAX: Final = 32
+
+_ASKER: ContextVar[str] = ContextVar("asker")
+"""On whose word the connection is that is being made."""
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
@@ -62,6 +69,7 @@ class _Step:
     method: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
+    asker: str | None
 
 
 class GuardedClient:
@@ -70,7 +78,8 @@ class GuardedClient:
     ``allow_loopback`` lets URLs lead to this machine. ``trusted`` are origins such as
     ``http://10.0.0.5:8080`` that an operator wrote down: they may have any unicast address, a
     redirect away from them may not. ``resolve`` and ``tls`` are for tests and private
-    authorities; by default the system's resolver and the public authorities.
+    authorities; by default the system's resolver and the public authorities. ``per_minute`` is
+    how often one host, and one address, is asked on the word of all askers together.
     """
 
     def __init__(
@@ -81,14 +90,17 @@ class GuardedClient:
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         fetches_max: int = FETCHES_MAX,
+        per_minute: int = PER_MINUTE,
     ) -> None:
         places = frozenset((one.host, one.port) for one in map(_origin, trusted))
         self._rules = Rules(allow_loopback, places)
         self._backend = PinnedBackend(self._rules, resolve)
+        self._targets = Targets(per_minute)
+        self._paced = PinnedBackend(self._rules, resolve, self._admit)
         self._tls = tls
         self._fetches_max = fetches_max
         self._slots = asyncio.Semaphore(fetches_max)
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[str, bool], httpcore.AsyncConnectionPool] = {}
 
     async def fetch(
         self,
@@ -101,11 +113,12 @@ class GuardedClient:
         timeout_ms: int = FETCH_MS,
         allowed_domains: Sequence[str] = (),
         redirects_max: int = REDIRECTS_MAX,
+        asker: str | None = None,
     ) -> Fetched:
         """Fetch a URL; see ``treaty.engine.fetching.Fetcher``."""
         if method not in _METHODS:
             raise MisuseError(f"not a method that is sent: {shown(method)}")
-        step = _Step(self._place(url, allowed_domains), method, _headers(headers), body)
+        step = _Step(self._place(url, allowed_domains), method, _headers(headers), body, asker)
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._slots:
                 return await self._follow(step, bytes_max, allowed_domains, redirects_max)
@@ -119,6 +132,7 @@ class GuardedClient:
         while self._pools:
             await self._pools.popitem()[1].aclose()
         self._backend.close()
+        self._paced.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,7 +180,7 @@ class GuardedClient:
                     f"a redirect would carry the request to {place.origin}", "redirect_refused"
                 )
             headers = tuple(pair for pair in headers if pair[0] in _CARRIED)
-        return _Step(place, method, headers, body)
+        return _Step(place, method, headers, body, step.asker)
 
     async def _ask(self, step: _Step, bytes_max: int) -> Fetched:
         request = httpcore.Request(
@@ -175,8 +189,10 @@ class GuardedClient:
             headers=[*step.headers, *_framing(step)],
             content=step.body,
         )
+        _ASKER.set(step.asker or "")
+        pool = self._opened(step.place.scheme, paced=step.asker is not None)
         try:
-            response = await self._opened(step.place.scheme).handle_async_request(request)
+            response = await pool.handle_async_request(request)
             try:
                 return await _read(step, response, bytes_max)
             finally:
@@ -187,18 +203,30 @@ class GuardedClient:
                 f"{step.place.origin} cannot be read: {shown(why)}", "fetch_failed"
             ) from error
 
-    def _opened(self, scheme: str) -> httpcore.AsyncConnectionPool:
+    def _admit(self, place: str) -> None:
+        """Refuse (``rate_limited``) one connection too many; the asker is given a slot instead."""
+        now_ms = asyncio.get_running_loop().time() * 1_000
+        wait_ms = self._targets.wait_ms(place, _ASKER.get(), now_ms)
+        if wait_ms:
+            raise Refused(
+                f"{shown(place)} is asked as often as it may be",
+                "rate_limited",
+                data={"retryAfterMs": wait_ms},
+            )
+
+    def _opened(self, scheme: str, *, paced: bool) -> httpcore.AsyncConnectionPool:
         """The pool of a scheme, made at its first fetch: reading the authorities takes a while."""
-        if scheme not in self._pools:
+        if (scheme, paced) not in self._pools:
             is_secure = scheme == "https"
-            self._pools[scheme] = httpcore.AsyncConnectionPool(
+            self._pools[scheme, paced] = httpcore.AsyncConnectionPool(
                 ssl_context=self._tls or httpcore.default_ssl_context() if is_secure else _NO_TLS,
                 max_connections=self._fetches_max,
-                max_keepalive_connections=self._fetches_max,
+                # A connection that was kept would be asked again without being counted.
+                max_keepalive_connections=0 if paced else self._fetches_max,
                 keepalive_expiry=IDLE_S,
-                network_backend=self._backend,
+                network_backend=self._paced if paced else self._backend,
             )
-        return self._pools[scheme]
+        return self._pools[scheme, paced]
 
 
 # Trusts nobody: a pool without TLS cannot be talked into it.

@@ -35,6 +35,8 @@ RESOLVERS: Final = 8
 resolve keep no other work waiting."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Admit = Callable[[str], None]
+"""(host or address): refuse (``rate_limited``) what is asked too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ class Rules:
 class PinnedBackend(httpcore.AsyncNetworkBackend):
     """The library's own way to connect, to checked addresses only."""
 
-    def __init__(self, rules: Rules, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, rules: Rules, resolve: Resolve | None = None, admit: Admit | None = None
+    ) -> None:
         self._rules = rules
+        self._admit = admit or _everything
         self._threads: ThreadPoolExecutor | None = None
         self._resolve = resolve or self._resolved
         self._tcp = httpcore.AnyIOBackend()
@@ -92,11 +97,16 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of a host that answers.
 
-        Raises ``Refused`` when one of its addresses is forbidden, ``httpcore.ConnectError``.
+        Raises ``Refused`` when one of its addresses is forbidden, or asked too often, and
+        ``httpcore.ConnectError``.
         """
         addresses = await self._addresses(host, port)
+        self._admit(host)
         failure: Exception | None = None
         for address in addresses[:TRIED_MAX]:
+            # Many names may lead to one machine, so it is counted by itself.
+            if str(address) != host:
+                self._admit(str(address))
             try:
                 return await self._tcp.connect_tcp(
                     str(address), port, timeout or CONNECT_S, local_address, socket_options
@@ -136,6 +146,10 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         rows = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         return list(dict.fromkeys(str(row[4][0]) for row in rows))[:RESOLVED_MAX]
+
+
+def _everything(_place: str) -> None:
+    """Refuse nothing."""
 
 
 def _literal(host: str) -> Address | None:
