@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from tests.agent.local import ALPHA, BETA, Town, log_item
+from tests.agent.local import ALPHA, BETA, NODE, Town, log_item
 from tests.agent.scene import TERMS
 from tests.agent.session import commit, seen, session
+from tests.agent.test_copy import ITEMS
+from tests.agent.test_copy import copy_of as settled_copy
+from tests.dialects.asp.judged import copy_of as judged_copy
+from tests.dialects.asp.judged import judged, ruled
 from tests.simulation.clock import later, now_ms, simulated
 from treaty.agent import Agent, Deal
-from treaty.agent.copy import HostLiesError
+from treaty.agent.copy import HostLiesError, VerifiedCopy
 from treaty.agent.export import export_deal
 from treaty.agent.late import LateCopy, stated
 from treaty.dialects.asp.messages import Performative
+from treaty.dialects.asp.views import session_view
 from treaty.errors import Refused, WireError
 from treaty.identity.records import seal
 from treaty.wire.canonical import Json, canonical
@@ -184,6 +189,11 @@ async def test_a_host_that_tells_the_guest_another_story_is_convicted() -> None:
         with pytest.raises(HostLiesError) as caught:
             here.copy.absorb(replace(honest, record=forged))
         assert caught.value.data == {"ours": dict(honest.record), "theirs": forged}
+        # Both are signed by the host: whoever hears of them can tell.
+        proof: Any = caught.value.data
+        told = {"agent": NODE, "entries": [proof["ours"], proof["theirs"]]}
+        answer = await here.town.at_home().violations.report(told)
+        assert answer["violation"] == "two-entries"
         # The very first that was shown is a proof as well; what was before is not.
         first = here.copy.items[0]
         forged = seal("receipt", {**first.record, "performative": "REJECT"}, here.town.signer)
@@ -232,8 +242,9 @@ async def test_the_numbers_of_a_sender_go_on_from_the_first_one_shown() -> None:
         later_one = dict(items[2].record)
         later_one |= {"position": items[1].position, "previousEntry": copy.conversation.entry}
         forged = seal("receipt", later_one, here.town.signer)
-        with pytest.raises(HostLiesError):
+        with pytest.raises(HostLiesError) as caught:
             copy.absorb(replace(items[2], position=items[1].position, record=forged))
+        assert caught.value.data == {"ours": dict(items[0].record), "theirs": forged}
 
 
 @simulated
@@ -283,3 +294,32 @@ async def test_nothing_of_before_is_in_what_it_keeps() -> None:
         (proposal,) = here.alpha.conversation.proposals
         assert proposal.encode() in b"".join(one.raw for one in here.alpha.messages)
         assert proposal.encode() not in everything
+
+
+LOGS: dict[str, Callable[[], VerifiedCopy]] = {
+    "settled": lambda: settled_copy(ITEMS),
+    "judged": lambda: judged_copy(judged()),
+    "ruled": lambda: judged_copy(ruled()),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_wherever_one_joins_one_follows_to_the_end(name: str) -> None:
+    """From each position on, with the host's word of the first entry shown, or of the last."""
+    whole = LOGS[name]()
+    states: list[dict[str, Json]] = []
+    growing = VerifiedCopy(whole.known)
+    for item in whole.items:
+        growing.absorb(item)
+        states.append(session_view(growing.conversation))
+    for since in range(1, len(whole.items)):
+        for view in (states[since], states[-1]):
+            copy = LateCopy(whole.known, view=view, since=since)
+            for item in whole.items[since:]:
+                assert copy.absorb(item)
+            now, then = copy.conversation, whole.conversation
+            assert (now.head, now.entry, now.position) == (then.head, then.entry, then.position)
+            assert now.messages == then.messages
+            assert copy.unjudged <= len(copy.items)
+            if view is states[-1]:
+                assert now.state == then.state

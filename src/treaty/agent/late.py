@@ -79,6 +79,7 @@ class LateCopy(VerifiedCopy):
         self.conversation = evolve(
             self.conversation,
             session=told.session,
+            head=told.head if not self.envelopes else self.conversation.head,
             messages=told.messages,
             participants={uri: here.get(uri, one) for uri, one in told.participants.items()},
             escalations=told.escalations,
@@ -154,7 +155,7 @@ class LateCopy(VerifiedCopy):
         return True
 
     def _fold_message(self, envelope: Envelope, receipt: Receipt, tag: str, key: PublicKey) -> None:
-        self._check_order(envelope)
+        self._check_order(envelope, receipt)
         self.conversation = self._just_before(envelope)
         try:
             VerifiedCopy._fold_message(self, envelope, receipt, tag, key)
@@ -162,13 +163,16 @@ class LateCopy(VerifiedCopy):
             self.unjudged += 1
             self._follow(envelope, receipt, tag)
 
-    def _check_order(self, envelope: Envelope) -> None:
+    def _check_order(self, envelope: Envelope, receipt: Receipt) -> None:
         """One chain of messages, and each sender's own numbers, from the first ones shown on."""
         follows = not self.envelopes or envelope.previous_hash == self.envelopes[-1].hash
         assert envelope.sequence is not None
         number = self._numbers.get(envelope.sender, envelope.sequence)
         if not follows or envelope.sequence != number:
-            raise HostLiesError("a message is not the next one of its session or its sender")
+            raise HostLiesError(
+                "a message is not the next one of its session or its sender",
+                data={"ours": self._last(), "theirs": dict(receipt.record)},
+            )
         self._numbers[envelope.sender] = number + 1
 
     def _just_before(self, envelope: Envelope) -> Conversation:
@@ -232,6 +236,7 @@ def stated(view: View, position: int) -> Conversation:
         participants={one.uri: one for one in people},
         former={one.uri: one for one in gone},
         invitation=_invitation(view),
+        head=fields.text(view, "head"),
         messages=fields.integer(view, "messageCount"),
         position=position,
         delegations={one.id: one for one in delegations},

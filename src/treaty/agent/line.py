@@ -163,7 +163,10 @@ class Line:
 
     async def _ask_state(self) -> None:
         """A copy that began late has the host's word for the state; hear what it is now."""
-        if isinstance(self.copy, LateCopy) and self.copy.items:
+        if not isinstance(self.copy, LateCopy) or not self.copy.items:
+            return
+        # What was verified or sent stands, whether or not the host has time for this now.
+        with suppress(UnavailableError, Refused):
             self.copy.take_word(await self._client.session(self.id))
             self._tell()
 
