@@ -345,6 +345,7 @@ class Agent:
             self._deals.pop(deal.id, None)
             raise
         deal.line.follow()
+        await deal.renew(self.card)
         return deal
 
     async def peruse(self, session: str) -> Deal:

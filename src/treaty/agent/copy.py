@@ -18,12 +18,13 @@ from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.deadlines import fold_fact
 from treaty.dialects.asp.folding import fold_message
 from treaty.dialects.asp.judges import CARD, PUBLIC_KEY, operator_named
-from treaty.dialects.asp.messages import Envelope
+from treaty.dialects.asp.messages import Envelope, Inform
 from treaty.dialects.asp.rules import authenticate, judge
 from treaty.errors import SignatureError, WireError
 from treaty.identity.cards import open_card, open_listing
 from treaty.identity.keys import ProofKey, PublicKey, read_public_key
 from treaty.identity.records import open_record
+from treaty.identity.revocations import open_revocation
 from treaty.wire import fields
 from treaty.wire.canonical import Json
 from treaty.wire.digest import sha256_tag
@@ -97,6 +98,8 @@ class VerifiedCopy:
         return True
 
     def _fold_fact(self, fact: HostFact, tag: str) -> None:
+        if fact.fact == "revocation":
+            _check_revocation(fact)
         folded = fold_fact(self.conversation, fact, entry=tag)
         self._check_judge(fact)
         self.conversation = folded
@@ -150,13 +153,15 @@ class VerifiedCopy:
         )
         if not agrees:
             raise WireError("the receipt disagrees with its message", "hash_mismatch")
-        key = self._key(envelope.sender, receipt)
+        key = self._key(envelope, receipt)
+        # A successor has a card of its own, with the key of its proofs if that is another one.
+        is_listed = self.known.agents.get(envelope.sender) in (None, key)
         authenticate(
             envelope,
             key,
             received_at_ms=receipt.at_ms,
             base_url=self.known.base_url,
-            proof_key=self.known.proofs.get(envelope.sender),
+            proof_key=self.known.proofs.get(envelope.sender) if is_listed else None,
         )
         self._fold_message(envelope, receipt, entry_hash(item.record), key)
         self.envelopes.append(envelope)
@@ -172,17 +177,41 @@ class VerifiedCopy:
             public_key=receipt.public_key,
         )
 
-    def _key(self, sender: str, receipt: Receipt) -> PublicKey:
+    def _key(self, envelope: Envelope, receipt: Receipt) -> PublicKey:
+        """The key that a message must hold under: the pinned one, or its successor (B5)."""
+        member = self.conversation.participants.get(envelope.sender)
+        if member is not None and member.revoked:
+            return _successor(envelope)
+        return self._pinned(envelope.sender, receipt)
+
+    def _pinned(self, sender: str, receipt: Receipt) -> PublicKey:
         """The pinned key; at the first message it must be the one of the listed card (B5)."""
         member = self.conversation.participants.get(sender)
-        text = member.public_key if member and member.public_key else receipt.public_key
-        if text is None:
+        if member is not None and member.public_key is not None:
+            return read_public_key(member.public_key)
+        if receipt.public_key is None:
             raise SignatureError(f"the host pinned no key for {sender}")
-        key = read_public_key(text)
+        key = read_public_key(receipt.public_key)
         listed = self.known.agents.get(sender)
         if listed is not None and listed != key:
             raise SignatureError(f"the host pinned another key for {sender} than its card lists")
         return key
+
+
+def _check_revocation(fact: HostFact) -> None:
+    """That a key is revoked is not the host's word: whoever comes after it has signed that (B5)."""
+    word = open_revocation(fact.data.get("record"))
+    if (word.uri, word.key_id) != (fact.data.get("agent"), fact.data.get("keyId")):
+        raise WireError("the revocation is of another key than the fact")
+
+
+def _successor(envelope: Envelope) -> PublicKey:
+    """The key that the card in an identity INFORM shows; nothing else is heard meanwhile."""
+    body = envelope.body
+    card = body.data.get("agentCard") if isinstance(body, Inform) else None
+    if not isinstance(card, dict):
+        raise SignatureError(f"the key of {envelope.sender} was revoked", "key_revoked")
+    return read_public_key(card.get("publicKey"))
 
 
 def _kind(record: Mapping[str, Json]) -> str:

@@ -127,6 +127,15 @@ class Deal:
         }
         return await self.line.send(Performative.INFORM, body)
 
+    async def renew(self, card: Mapping[str, Json]) -> None:
+        """Show the card of the next key, where the session waits since the one before was revoked.
+
+        Everywhere else it does nothing (B5).
+        """
+        own = self.conversation.participants.get(self.me)
+        if own is not None and own.revoked and not self.conversation.ended:
+            await self.introduce(card)
+
     async def propose(
         self, terms: Mapping[str, Json], *, subject: str = "", valid_ms: int | None = None
     ) -> Envelope:

@@ -121,12 +121,12 @@ class LateCopy(VerifiedCopy):
             self.conversation = evolve(self.conversation, entry=log.previous_entry)
         VerifiedCopy._check_place(self, item, log)
 
-    def _key(self, sender: str, receipt: Receipt) -> PublicKey:
+    def _pinned(self, sender: str, receipt: Receipt) -> PublicKey:
         """The pinned key: by its first receipt, if that was shown, else by the host's word."""
         member = self._member(sender)
         if member is not None and member.public_key is not None:
             return read_public_key(member.public_key)
-        return VerifiedCopy._key(self, sender, receipt)
+        return VerifiedCopy._pinned(self, sender, receipt)
 
     def _member(self, uri: str) -> Participant | None:
         now = self.conversation
@@ -162,6 +162,8 @@ class LateCopy(VerifiedCopy):
         except Refused:
             self.unjudged += 1
             self._follow(envelope, receipt, tag)
+        assert envelope.sequence is not None
+        self._numbers[envelope.sender] = envelope.sequence + 1
 
     def _check_order(self, envelope: Envelope, receipt: Receipt) -> None:
         """One chain of messages, and each sender's own numbers, from the first ones shown on."""
@@ -173,7 +175,6 @@ class LateCopy(VerifiedCopy):
                 "a message is not the next one of its session or its sender",
                 data={"ours": self._last(), "theirs": dict(receipt.record)},
             )
-        self._numbers[envelope.sender] = number + 1
 
     def _just_before(self, envelope: Envelope) -> Conversation:
         """The session as it must have stood for this message to come."""
