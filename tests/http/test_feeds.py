@@ -20,7 +20,7 @@ from tests.http.nodes import (
 )
 from tests.simulation.clock import simulated
 from treaty.engine.ports import Entry
-from treaty.http.feeds import trust_updates
+from treaty.http.feeds import ENTRIES_AT_ONCE, Pages, trust_updates
 from treaty.http.sse import Event
 from treaty.wire.canonical import canonical
 
@@ -232,3 +232,25 @@ async def test_a_key_that_was_replaced_reads_no_more() -> None:
 
         assert stream.status == 200
         assert stream.waiting() == 0
+
+
+@simulated
+async def test_a_page_is_small_whatever_the_entries_weigh() -> None:
+    log = [outcome(padding="x" * size) for size in [100] * 40 + [200_000] * 6 + [100] * 40]
+    asked: list[int] = []
+
+    async def read(after: int, most: int) -> list[Entry]:
+        asked.append(min(most, len(log) - after))
+        return log[after : after + most]
+
+    pages, at, read_first = Pages(read), 0, []
+    while page := await pages.behind(at):
+        at += len(page)
+        read_first.append([len(one.body) > 100_000 for one in page])
+
+    # Nothing is left out, small ones come together, large ones one by one.
+    assert at == len(log)
+    assert read_first[0] == [False] * ENTRIES_AT_ONCE
+    assert all(large[:-1].count(True) == 0 for large in read_first)
+    # What does not fit is read again, but not over and over.
+    assert sum(asked) < 2 * len(log)

@@ -8,7 +8,8 @@ passes between two reads are told as one change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from treaty.engine.hosted import session_stream
@@ -23,9 +24,34 @@ from treaty.wire.canonical import Json, read_json
 from treaty.wire.instants import format_instant
 
 ENTRIES_AT_ONCE: Final = 16
-"""At 256 KiB a message, what one slow reader holds in memory at most."""
+BYTES_AT_ONCE: Final = 65_536
+"""What a slow reader holds in memory is one message, or many that are small together."""
 ANSWERED: Final = "answered"
 """The kind of inbox entry that only makes room again."""
+
+
+Read = Callable[[int, int], Awaitable[Sequence[Entry]]]
+"""Entries of one log behind a position, at most so many."""
+
+
+class Pages:
+    """A log, a few entries at a time, and not many bytes of them."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._most = ENTRIES_AT_ONCE
+
+    async def behind(self, position: int) -> list[Entry]:
+        """The next entries behind a position; none at the end."""
+        found = await self._read(position, self._most)
+        taken, size = 0, 0
+        while taken < len(found) and (taken == 0 or size < BYTES_AT_ONCE):
+            size += len(found[taken].body) + len(found[taken].raw or b"")
+            taken += 1
+        # What was read for nothing is not read for nothing again.
+        whole = taken == len(found)
+        self._most = min(ENTRIES_AT_ONCE, 2 * self._most) if whole else taken
+        return list(found[:taken])
 
 
 class SessionFeed:
@@ -37,6 +63,7 @@ class SessionFeed:
         self._key = key
         self._after = after
         self._state: Json = None
+        self._pages = Pages(partial(node.sessions.entries, session))
         self.stream = session_stream(session)
 
     async def more(self) -> bytes:
@@ -44,7 +71,7 @@ class SessionFeed:
         sessions = self._node.sessions
         since = await sessions.since(self._session, self._key)
         self._after = max(self._after, since)
-        entries = await sessions.entries(self._session, self._after, ENTRIES_AT_ONCE)
+        entries = await self._pages.behind(self._after)
         events = [_entry_events(entry) for entry in entries]
         if entries:
             self._after = entries[-1].position
@@ -101,12 +128,12 @@ class InboxFeed:
         self._key = key
         self._after = after
         self.stream = inbox_stream(agent)
+        self._pages = Pages(partial(node.desk.store.read, self.stream))
 
     async def more(self) -> bytes:
         """Entries behind the last ones, named by their kind."""
         check_owner(self._node, self._agent, self._key)
-        read = self._node.desk.store.read
-        while entries := await read(self.stream, self._after, ENTRIES_AT_ONCE):
+        while entries := await self._pages.behind(self._after):
             self._after = entries[-1].position
             told = [
                 event(entry.kind, notice_json(entry), entry.position)

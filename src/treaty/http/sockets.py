@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,7 +34,7 @@ from treaty.engine.ports import Entry
 from treaty.errors import Refused, SignatureError, TreatyError, WireError, shown
 from treaty.http.asking import Service
 from treaty.http.entries import entry_json
-from treaty.http.feeds import ENTRIES_AT_ONCE, beyond_the_end, trust_updates
+from treaty.http.feeds import Pages, beyond_the_end, trust_updates
 from treaty.http.limits import Gate
 from treaty.http.problems import as_error, problem
 from treaty.identity.keys import ProofKey
@@ -227,12 +228,13 @@ class SessionSocket:
         pause_s = self._service.settings.heartbeat_ms / 1000
         beat_at, news = loop.time() + pause_s, True
         sessions = self._node.sessions
+        pages = Pages(partial(sessions.entries, self._session))
         while not listening.done() and not self._service.streams.closing:
             entries: list[Entry] = []
             if news:
                 # Asked anew each time: who leaves a session stops seeing it.
                 after = max(after, await sessions.since(self._session, key))
-                entries = await sessions.entries(self._session, after, ENTRIES_AT_ONCE)
+                entries = await pages.behind(after)
             for entry in entries:
                 after = entry.position
                 for frame in entry_frames(entry):
