@@ -85,18 +85,6 @@ async def test_the_last_event_counts_more_than_the_address() -> None:
 
 
 @simulated
-async def test_a_stream_that_is_ahead_waits() -> None:
-    async with world() as here:
-        chain, alpha, beta = await introduced(here)
-        stream = session_stream(here, alpha, query="after=5")
-        await stream.begun()
-        await here.say(chain.said(chain.observation(alpha)), chain.said(chain.observation(beta)))
-
-        assert (await stream.next("message")).id == "6"
-        await stream.leave()
-
-
-@simulated
 async def test_a_heartbeat_comes_every_fifteen_seconds() -> None:
     async with world() as here:
         _, alpha, _ = await introduced(here)
