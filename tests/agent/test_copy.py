@@ -152,6 +152,24 @@ def test_another_entry_for_a_known_place_convicts_the_host(place: int) -> None:
     assert entry_hash(records[0]) != entry_hash(records[1])
 
 
+@pytest.mark.parametrize("position", [-1, 0, 1, 4, 5, 7])
+def test_an_entry_that_comes_under_another_number_convicts_nobody(position: int) -> None:
+    """Its own number is signed, the one it came with is not."""
+    copy = copy_of(ITEMS[:6])
+    with pytest.raises(WireError) as caught:
+        copy.absorb(replace(ITEMS[5], position=position))
+
+    assert not isinstance(caught.value, HostLiesError)
+    assert copy.position == 6
+
+
+def test_an_entry_before_the_first_is_nothing() -> None:
+    for items in (ITEMS[:0], ITEMS[:6]):
+        copy = copy_of(items)
+        with pytest.raises(WireError):
+            copy.absorb(replace(ITEMS[0], position=0))
+
+
 def test_a_forged_fork_convicts_nobody() -> None:
     copy = copy_of(ITEMS)
     other = resealed(ITEMS[4], signer=MALLORY, receivedAt="2026-03-07T14:00:30.000Z")

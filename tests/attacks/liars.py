@@ -131,7 +131,7 @@ class Liars:
         if answer.status_code == 201:
             talk.chain.said(message)
             body = json.loads(message)["content"]["body"]
-            named = (value for key, value in body.items() if key in NAMED)
+            named = [body[key] for key in NAMED if isinstance(body.get(key), str)]
             talk.names += (name for name in named if name not in talk.names)
             return True
         detail = answer.json().get("detail", "")

@@ -105,16 +105,23 @@ class VerifiedCopy:
         self.conversation = folded
 
     def _check_same(self, item: LogItem) -> None:
-        ours = self.items[item.position - self.items[0].position].record
+        place = item.position - self.items[0].position if self.items else -1
+        if place < 0:
+            raise WireError(f"entry {item.position} is before all that was shown here")
+        ours = self.items[place].record
         if entry_hash(ours) != entry_hash(item.record):
             open_record(_kind(item.record), dict(item.record), self.known.host)
+            _check_position(item, read_log_record(dict(item.record)))
             raise HostLiesError(
                 f"the host signed two different entries for position {item.position}",
                 data={"ours": dict(ours), "theirs": dict(item.record)},
             )
 
     def _check_place(self, item: LogItem, log: Receipt | HostFact) -> None:
-        if log.position != item.position or log.previous_entry != self.conversation.entry:
+        follows = log.previous_entry == self.conversation.entry
+        if not follows:
+            _check_position(item, log)
+        if not follows or log.position != item.position:
             raise HostLiesError(
                 f"entry {item.position} does not follow the entry before it",
                 data={"ours": self._last(), "theirs": dict(item.record)},
@@ -216,3 +223,9 @@ def _successor(envelope: Envelope) -> PublicKey:
 
 def _kind(record: Mapping[str, Json]) -> str:
     return "receipt" if record.get("type") == "receipt" else "fact"
+
+
+def _check_position(item: LogItem, log: Receipt | HostFact) -> None:
+    # What travels beside a record is nobody's word, so no lie is made of it.
+    if log.position != item.position:
+        raise WireError(f"the entry of position {log.position} came as that of {item.position}")
