@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -321,6 +322,20 @@ def test_what_is_no_extract_is_malformed(change: Any) -> None:
                 read_extract(canonical({**await take(town), **change}))
 
     run()
+
+
+@simulated
+async def test_a_key_id_is_that_of_its_key_and_a_line_has_its_members() -> None:
+    async with Town() as town:
+        await people(town)
+        page: Any = json.loads(canonical(await take(town)))
+        bent = [
+            {**page, "node": {**page["node"], "keyId": signer_of("mallory").key.key_id}},
+            {**page, "records": [{**page["records"][0], "note": "read by nobody"}]},
+        ]
+        for one in bent:
+            with pytest.raises(WireError):
+                read_extract(canonical(one))
 
 
 @simulated

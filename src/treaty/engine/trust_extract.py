@@ -106,6 +106,9 @@ class Extract:
         return replace(self, lines=tuple(line for line in self.lines if line.index < size))
 
 
+_LINE: Final = frozenset(("index", "kind", "record", "proof"))
+
+
 def read_extract(raw: bytes) -> Extract:
     """Read an extract. Raises ``WireError``."""
     value = read_json(raw, size_max=BYTES_MAX)
@@ -125,6 +128,9 @@ def read_extract(raw: bytes) -> Extract:
 def _line(value: Json) -> Line:
     if not isinstance(value, dict):
         raise WireError(f"a line of a trust log is an object, not {shown(value)}")
+    strangers = sorted(value.keys() - _LINE)
+    if strangers:
+        raise WireError(f"a line of a trust log does not have the members {shown(strangers)}")
     kind, signed = fields.ident(value, "kind"), fields.obj(value, "record")
     proof = fields.items(value, "proof", most=PROOF_MAX) if "proof" in value else None
     return Line(
@@ -140,7 +146,11 @@ def _stated(value: Mapping[str, Json], name: str) -> tuple[str, PublicKey] | Non
     body = fields.obj_or(value, name)
     if body is None:
         return None
-    return fields.agent(body, "uri"), read_public_key(body.get("publicKey"))
+    key = read_public_key(body.get("publicKey"))
+    if body.get("keyId", key.key_id) != key.key_id:
+        # People compare key ids by another way: one that is not of the key would vouch for it.
+        raise WireError(f"keyId {shown(body['keyId'])} of the {name} is not that of its key")
+    return fields.agent(body, "uri"), key
 
 
 def believed(extract: Extract, roots: Roots | None) -> Believed:
