@@ -15,7 +15,7 @@ from treaty.agent import Deal, OvertakenError
 from treaty.agent.line import TRIES_MAX
 from treaty.agent.ports import Page
 from treaty.dialects.asp.messages import Performative
-from treaty.errors import Refused, UnavailableError
+from treaty.errors import Refused, UnavailableError, WireError
 
 PRICE = {"pricePerHour": 3.5}
 
@@ -296,8 +296,47 @@ async def test_a_node_that_promises_more_and_sends_nothing_does_not_hold_us() ->
 @simulated
 async def test_waiting_for_what_does_not_come_ends() -> None:
     async with session() as (_, alpha, _beta):
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match=r"in 5 s, it is INTRODUCED at entry 4$"):
             await alpha.until(lambda now: now.state == "CLOSED", timeout_s=5)
+
+
+@simulated
+async def test_whoever_waits_in_vain_hears_why_the_log_cannot_be_followed() -> None:
+    async with session() as (town, alpha, _beta):
+        await town.stop()
+        with pytest.raises(TimeoutError, match=r"its log cannot be followed: \S"):
+            await alpha.until(lambda now: now.state == "CLOSED", timeout_s=30)
+
+
+@pytest.mark.parametrize("hidden", [5, 6])
+def test_a_host_that_withholds_an_entry_is_not_waited_for(hidden: int) -> None:
+    """It shows a later one, and asked for those between it has nothing to show."""
+
+    @simulated
+    async def check() -> None:
+        async with session() as (_, alpha, beta):
+            client: Any = beta.line._client
+            events, entries = client.events, client.entries
+
+            async def some_events(name: str, after: int) -> Any:
+                async for item in events(name, after):
+                    if item.position != hidden:
+                        yield item
+
+            async def some_entries(name: str, after: int, limit: int = 200) -> Page:
+                page = await entries(name, after, limit)
+                return Page(tuple(one for one in page.items if one.position != hidden), page.more)
+
+            await beta.leave()
+            client.events, client.entries = some_events, some_entries
+            beta.line.follow()
+            for number in range(3):
+                await alpha.propose({"pricePerHour": number})
+            with pytest.raises(WireError, match=f"withholds entry {hidden}"):
+                await beta.until(lambda now: now.ended)
+            assert beta.conversation.position == hidden - 1
+
+    check()
 
 
 @simulated

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.http.mrp_world import BUYER, PROVIDER, SUMMARIZE, error_of, provider, shout
 from tests.http.nodes import signer
@@ -48,6 +49,19 @@ async def test_the_manifest_is_served_whatever_is_accepted(accept: str) -> None:
             "data_retention_days": 0,
         }
         assert (await here.http.head("/mrp/manifest")).status_code == 200
+
+
+@simulated
+async def test_every_schema_that_is_named_is_served_and_no_other() -> None:
+    async with provider() as here:
+        named = (await here.get("/mrp/schemas")).json()["schemas"]
+        assert named
+
+        for path in named:
+            answer = await here.get(path)
+            assert answer.headers["content-type"] == "application/schema+json"
+            Draft202012Validator.check_schema(answer.json())
+        assert (await here.get("/mrp/schemas/none.json")).status_code == 404
 
 
 @simulated

@@ -24,7 +24,7 @@ from treaty.dialects.asp.codec import compose, seal, write_document
 from treaty.dialects.asp.conversation import Conversation
 from treaty.dialects.asp.messages import Envelope, Inform, Performative
 from treaty.dialects.asp.rules import messages_url
-from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError
+from treaty.errors import Refused, SignatureError, TreatyError, UnavailableError, WireError
 from treaty.identity.dpop import MessageBinding, message_proof
 from treaty.identity.keys import Signer
 from treaty.wire import fields
@@ -82,6 +82,8 @@ class Line:
         self._sending = asyncio.Lock()
         self.shown_from = 1
         """The first position that the host shows; above 1 for a guest that joined late."""
+        self._trouble = ""
+        """Why the log cannot be followed at the moment."""
         self.failure: TreatyError | None = None
         """Why following the log stopped, when it did: a host that lies, most of all."""
 
@@ -100,10 +102,11 @@ class Line:
         while True:
             try:
                 async for item in self._client.events(self.id, self.copy.position):
-                    pause_s = PAUSE_S
+                    pause_s, self._trouble = PAUSE_S, ""
                     await self._absorb(item)
                     await self._ask_state()
             except TreatyError as error:
+                self._trouble = error.detail
                 if self.failure is None and not is_passing(error):
                     self._fail(error)
                 pause_s = min(PAUSE_MOST_S, pause_s * 2)
@@ -128,6 +131,9 @@ class Line:
     async def _absorb(self, item: LogItem) -> None:
         if item.position > self.copy.position + 1:
             await self.sync()
+            if self.copy.position < item.position:
+                self._fail(_withheld(item.position, self.copy.position + 1))
+                self._check()
             return
         try:
             is_new = self.copy.absorb(item)
@@ -174,12 +180,22 @@ class Line:
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0
     ) -> Conversation:
         """Wait until the session is so. Raises ``TimeoutError``, or what broke the copy."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                self._check()
-                if condition(self.conversation):
-                    return self.conversation
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    self._check()
+                    if condition(self.conversation):
+                        return self.conversation
+                    await self._news.wait()
+        except TimeoutError:
+            raise TimeoutError(self._still(timeout_s)) from None
+
+    def _still(self, timeout_s: float) -> str:
+        """Where the session stands though something else was waited for."""
+        now = self.conversation
+        stands = f"it is {now.state} at entry {now.position}"
+        said = f"session {self.id}: not what was waited for in {timeout_s:g} s, {stands}"
+        return f"{said}; its log cannot be followed: {self._trouble}" if self._trouble else said
 
     async def changed(self, position: int, timeout_s: float = 60.0) -> Conversation:
         """Wait until the log has grown beyond ``position``."""
@@ -339,6 +355,11 @@ class Line:
         """The agreed media type; JSON until there is one (B23)."""
         invitation = self.conversation.invitation
         return MIME if invitation is None else invitation.format
+
+
+def _withheld(shown_at: int, missing: int) -> WireError:
+    """What a host does that shows an entry and, when it is asked, not those before it."""
+    return WireError(f"the host shows entry {shown_at} and withholds entry {missing}")
 
 
 def _is_neutral(envelope: Envelope) -> bool:
