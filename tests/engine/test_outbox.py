@@ -79,6 +79,27 @@ async def test_tasks_run_in_the_order_in_which_they_are_due() -> None:
 
 
 @simulated
+async def test_what_may_run_together_does_not_wait_for_each_other() -> None:
+    """Each of many that are due at once would otherwise wait for the disk by itself."""
+    works = Works()
+    meeting = asyncio.Barrier(BATCH)
+
+    async def meet(task: Task) -> None:
+        await meeting.wait()
+        await works.work(task)
+
+    handlers = {"timer": meet}
+    works.outbox = Outbox(works.desk, handlers, works.complaints.append, works.pulse, ("timer",))
+    names = [f"t{number:03}" for number in range(BATCH)]
+    due_ms = now_ms()
+    for name in names:
+        await works.put(name, due_ms, "timer")
+    await works.run_for(2_000)
+
+    assert sorted(works.done) == [(name, due_ms) for name in names]
+
+
+@simulated
 async def test_what_is_scheduled_meanwhile_is_heard_of() -> None:
     works = Works()
     running = asyncio.create_task(works.run_for(2_000))

@@ -114,7 +114,7 @@ class Node:
         self.services = None if serving is None else Services(self.desk, serving)
         self.publications = None if serving is None else self._registry_of(serving)
         handlers = self._handlers(fetcher or NoFetcher())
-        self.outbox = Outbox(self.desk, handlers, complain, self._beat)
+        self.outbox = Outbox(self.desk, handlers, complain, self._beat, ("timer", CHECK, SAMPLE))
 
     def _host_sessions(self, verifying: MessageVerifying | None) -> Sessions:
         own, trust = self.identity, self.trust

@@ -3,11 +3,15 @@
 Every handler ends its task in the same transaction that does its work, so a repeat finds
 nothing to do (step 7 of the life of a message). A handler that fails is tried again later,
 with growing pauses; it never stops the others.
+
+Tasks of the kinds in ``together`` that are due at once are run at once: each is about a session
+of its own, and the store writes them with one flush of the disk. Others wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from treaty.engine.desk import Bell, Desk
@@ -33,8 +37,14 @@ class Outbox:
     """Runs due tasks until stopped."""
 
     def __init__(
-        self, desk: Desk, handlers: Mapping[str, Handler], complain: Complain, pulse: Pulse
+        self,
+        desk: Desk,
+        handlers: Mapping[str, Handler],
+        complain: Complain,
+        pulse: Pulse,
+        together: Collection[str] = (),
     ) -> None:
+        self._together = frozenset(together)
         self._desk = desk
         self._handlers = handlers
         self._complain = complain
@@ -81,9 +91,11 @@ class Outbox:
             due = {task.id for task in tasks}
             self._put_off = {name: one for name, one in self._put_off.items() if name in due}
         ready = [task for task in tasks if not self._waits(task, now_ms)]
-        done = 0
+        at_once = [one for one in ready[:BATCH] if one.kind in self._together]
+        done = sum(await asyncio.gather(*(self._run(task, now_ms) for task in at_once)))
         for task in ready[:BATCH]:
-            done += await self._run(task, now_ms)
+            if task.kind not in self._together:
+                done += await self._run(task, now_ms)
         return done
 
     def _waits(self, task: Task, now_ms: int) -> bool:
