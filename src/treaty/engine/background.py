@@ -11,9 +11,9 @@ Read next: ``checks`` and ``sampling``, which fetch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from treaty.engine.desk import Desk
 from treaty.engine.ports import Task, Unit
@@ -24,6 +24,14 @@ LEASE_MS: Final = 60_000
 BUSY_MS: Final = 1_000
 IN_FLIGHT_MAX: Final = 64
 """Fetches at a time; further ones wait."""
+
+
+T = TypeVar("T")
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do several things at once and wait for all of them."""
+    return await asyncio.gather(*work)
 
 
 class Background:

@@ -4,16 +4,16 @@ Every handler ends its task in the same transaction that does its work, so a rep
 nothing to do (step 7 of the life of a message). A handler that fails is tried again later,
 with growing pauses; it never stops the others.
 
-Tasks of the kinds in ``together`` that are due at once are run at once: each is about a session
+Tasks of the kinds in ``at_once`` that are due at once are run at once: each is about a session
 of its own, and the store writes them with one flush of the disk. Others wait for each other.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
+from treaty.engine.background import together
 from treaty.engine.desk import Bell, Desk
 from treaty.engine.ports import Task, Unit
 from treaty.errors import TreatyError
@@ -42,9 +42,9 @@ class Outbox:
         handlers: Mapping[str, Handler],
         complain: Complain,
         pulse: Pulse,
-        together: Collection[str] = (),
+        at_once: Collection[str] = (),
     ) -> None:
-        self._together = frozenset(together)
+        self._at_once = frozenset(at_once)
         self._desk = desk
         self._handlers = handlers
         self._complain = complain
@@ -91,10 +91,10 @@ class Outbox:
             due = {task.id for task in tasks}
             self._put_off = {name: one for name, one in self._put_off.items() if name in due}
         ready = [task for task in tasks if not self._waits(task, now_ms)]
-        at_once = [one for one in ready[:BATCH] if one.kind in self._together]
-        done = sum(await asyncio.gather(*(self._run(task, now_ms) for task in at_once)))
+        at_once = [one for one in ready[:BATCH] if one.kind in self._at_once]
+        done = sum(await together(self._run(task, now_ms) for task in at_once))
         for task in ready[:BATCH]:
-            if task.kind not in self._together:
+            if task.kind not in self._at_once:
                 done += await self._run(task, now_ms)
         return done
 
