@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treaty.core.checks import Check, Reading, holds, look_up, read_check, value_in
+from treaty.core.checks import (
+    METRIC_AGE_MOST_MS,
+    Check,
+    Reading,
+    holds,
+    is_timely,
+    look_up,
+    read_check,
+    value_in,
+)
 from treaty.errors import Refused
 from treaty.wire.canonical import canonical
+from treaty.wire.instants import parse_instant
 
 URL = "https://metrics.example/gpu"
 
@@ -73,6 +83,39 @@ def test_what_cannot_be_carried_out_is_refused(members: dict[str, Any]) -> None:
 def test_a_metric_needs_a_place_and_a_value() -> None:
     with pytest.raises(Refused):
         read_check({"url": URL}, needs_value=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "age", "timely"),
+    [
+        ("2026-03-07T14:00:00Z", None, True),
+        ("2026-03-07T13:55:00Z", None, True),
+        ("2026-03-07T13:54:59.999Z", None, False),
+        ("2026-03-07T14:01:00Z", None, True),
+        ("2026-03-07T14:01:00.001Z", None, False),
+        ("2026-03-07T13:59:59Z", 1_000, True),
+        ("2026-03-07T13:59:58.999Z", 1_000, False),
+        ("2026-03-06T14:00:00Z", METRIC_AGE_MOST_MS, True),
+        ("2025-03-07T14:00:00Z", METRIC_AGE_MOST_MS, False),
+        (None, None, False),
+        ("yesterday", None, False),
+        (1_772_892_000_000, None, False),
+    ],
+)
+def test_a_signed_metric_says_when_it_was_measured_and_that_is_now(
+    said: Any, age: int | None, timely: bool
+) -> None:
+    at_ms = parse_instant("2026-03-07T14:00:00Z")
+    found = check(**({} if age is None else {"maxAgeMs": age}))
+
+    assert is_timely(found, {} if said is None else {"at": said}, at_ms) is timely
+
+
+@pytest.mark.parametrize("age", [0, 999, METRIC_AGE_MOST_MS + 1, -1, 1.5, "60000", True])
+def test_an_age_without_bounds_is_refused(age: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        check(maxAgeMs=age)
+    assert caught.value.code == "commitment_invalid"
 
 
 # status, op, value, expect -> whether it holds.

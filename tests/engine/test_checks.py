@@ -11,12 +11,15 @@ from tests.engine.speaker import Speaker, bound, people
 from tests.engine.test_follow_up import check_copy, facts, fired, funds
 from tests.engine.web import Web
 from tests.simulation.clock import later, now_ms, simulated
+from treaty.core.checks import METRIC_AGE_MS, METRIC_SKEW_MS
 from treaty.dialects.asp.conversation import Conversation
 from treaty.engine import outbox
 from treaty.engine.checks import RETRY_MS
 from treaty.engine.fetching import Fetched
 from treaty.errors import Refused
+from treaty.identity.keys import Ed25519Signer
 from treaty.identity.records import seal
+from treaty.wire.instants import format_instant
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 URL = "https://metrics.example/gpu"
@@ -43,6 +46,18 @@ async def claimed(town: Town, **provider: Any) -> tuple[Speaker, Speaker, str]:
     session = await bound(alpha, beta, provider=provider or METRIC)
     await beta.fulfil(session)
     return alpha, beta, session
+
+
+def measured_by(meter: Ed25519Signer, ago_ms: int = 0, **members: Any) -> dict[str, Any]:
+    """What a meter signs: a good value, and when it was measured."""
+    at = format_instant(now_ms() - ago_ms)
+    return seal("metric", {"uptime": 1, "at": at, **members}, meter)
+
+
+def signed_duty(meter: Ed25519Signer, **members: Any) -> dict[str, Any]:
+    """A duty that a meter's signed word decides."""
+    check = {**METRIC["verification"], "key": meter.key.text, **members}  # type: ignore[dict-item]
+    return {"verificationMethod": "metric-query", "verification": check}
 
 
 @simulated
@@ -163,7 +178,7 @@ async def test_a_signed_metric_is_stated_with_its_record_and_believed_by_its_key
     meter = signer_of("meter")
     check = {**METRIC["verification"], "key": meter.key.text}  # type: ignore[dict-item]
     duty = {"verificationMethod": "metric-query", "verification": check}
-    web = Web({URL: (200, seal("metric", {"uptime": 1}, meter))})
+    web = Web({URL: lambda: (200, measured_by(meter))})
     async with Town(fetcher=web) as town:
         alpha, _, session = await claimed(town, **duty)
         await later(SECOND)
@@ -177,7 +192,7 @@ async def test_a_signed_metric_is_stated_with_its_record_and_believed_by_its_key
 async def test_a_metric_signed_by_somebody_else_holds_nothing() -> None:
     check = {**METRIC["verification"], "key": signer_of("meter").key.text}  # type: ignore[dict-item]
     duty = {"verificationMethod": "metric-query", "verification": check}
-    web = Web({URL: (200, seal("metric", {"uptime": 1}, signer_of("beta")))})
+    web = Web({URL: lambda: (200, measured_by(signer_of("beta")))})
     async with Town(fetcher=web) as town:
         alpha, _, session = await claimed(town, **duty)
         await later(SECOND)
@@ -244,3 +259,65 @@ async def test_a_window_that_ends_while_its_check_waits_breaches_nothing() -> No
         assert [one["check"] for one in await facts(town, session, "metric")] == ["claim", "window"]
         assert await funds(town) == (32_000, 0, 18_000)
         await check_copy(town, session)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda meter: measured_by(meter, METRIC_AGE_MS + SECOND),
+        lambda meter: measured_by(meter, 365 * DAY),
+        lambda meter: measured_by(meter, -METRIC_SKEW_MS - MINUTE),
+        lambda meter: seal("metric", {"uptime": 1}, meter),
+        lambda meter: measured_by(meter, at="now"),
+    ],
+)
+def test_a_signed_metric_of_another_time_is_no_answer(record: Any) -> None:
+    """A good answer that is given again for ever: three times nothing, then the other's word."""
+
+    @simulated
+    async def check() -> None:
+        meter = signer_of("meter")
+        answer = record(meter)
+        async with Town(fetcher=Web({URL: (200, answer)})) as town:
+            alpha, _, session = await claimed(town, **signed_duty(meter))
+            await later(MINUTE)
+
+            stated = await facts(town, session, "metric")
+            assert [(one["status"], one["value"], one["failure"]) for one in stated] == 3 * [
+                (None, None, "metric_stale")
+            ]
+            assert stated[0]["record"] == answer
+            assert (await alpha.state(session)).commitments["cmt"].obligations[1].blind
+            await later(4 * HOUR)
+            assert await funds(town) == (50_000, 0, 0)
+            await check_copy(town, session)
+
+    check()
+
+
+@simulated
+async def test_what_was_good_at_the_claim_is_measured_anew_at_the_end_of_the_window() -> None:
+    meter = signer_of("meter")
+    web = Web({URL: (200, measured_by(meter))})
+    async with Town(fetcher=web) as town:
+        _, _, session = await claimed(town, **signed_duty(meter))
+        await later(HOUR + MINUTE)
+
+        stated = await facts(town, session, "metric")
+        assert [(one["check"], one["status"]) for one in stated] == [
+            ("claim", 200), *3 * [("window", None)]
+        ]  # fmt: skip
+        await later(2 * HOUR)
+        assert await funds(town) == (50_000, 0, 0)
+
+
+@simulated
+async def test_the_parties_may_agree_on_another_age() -> None:
+    meter = signer_of("meter")
+    web = Web({URL: (200, measured_by(meter))})
+    async with Town(fetcher=web) as town:
+        _, _, session = await claimed(town, **signed_duty(meter, maxAgeMs=2 * HOUR))
+        await later(HOUR + MINUTE)
+
+        assert [one["status"] for one in await facts(town, session, "metric")] == [200, 200]
+        assert await funds(town) == (32_000, 0, 18_000)

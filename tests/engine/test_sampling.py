@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.agent.local import Town
+from tests.agent.local import Town, signer_of
 from tests.engine.speaker import Speaker, bound, people
-from tests.engine.test_checks import Busy
+from tests.engine.test_checks import Busy, measured_by
 from tests.engine.test_follow_up import check_copy, facts, funds
 from tests.engine.web import Answer, Web
 from tests.simulation.clock import later, now_ms, simulated
@@ -238,6 +238,34 @@ async def test_an_hour_ends_though_what_failed_has_to_wait() -> None:
 
         (stated,) = await facts(town, session, "metric")
         assert (stated["taken"], stated["ok"]) == (0, 0)
+
+
+@simulated
+async def test_a_good_answer_that_is_given_again_is_a_failed_sample() -> None:
+    """The meter falls silent after half an hour, and its last good word is repeated."""
+    meter = signer_of("meter")
+    begun: list[int] = []
+    kept: list[Any] = []
+
+    def page() -> Answer:
+        begun.append(now_ms())
+        if not kept or now_ms() - begun[0] < 30 * MINUTE:
+            kept[:] = [measured_by(meter)]
+        return (200, kept[0])
+
+    metric = {"url": URL, "pointer": "/uptime", "op": ">=", "expect": 1, "key": meter.key.text}
+    async with Town(fetcher=Web({URL: page})) as town:
+        _, _, session = await measured(town, parts=1, metric=metric)
+        await later(HOUR + 2 * MINUTE)
+
+        (stated,) = await facts(town, session, "metric")
+        # Twenty samples, three minutes apart; the last word is good for one of them more.
+        assert stated["taken"] == 20
+        assert 9 <= stated["ok"] <= 12
+        assert {one["status"] for one in stated["failures"]} == {None}
+        await later(2 * HOUR)
+        assert (await funds(town))[2] == 18_000 * stated["ok"] // 20
+        await check_copy(town, session)
 
 
 def test_the_fewest_samples_follow_from_the_level() -> None:

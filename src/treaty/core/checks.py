@@ -27,6 +27,12 @@ FETCHES_MAX: Final = 3
 """A fetch without an answer is tried so often; then the check cannot be made (B13)."""
 URL_CHARS_MAX: Final = 2_048
 POINTER_STEPS_MAX: Final = 32
+METRIC_SKEW_MS: Final = 60_000
+"""How far ahead of the host's the clock of whoever signs a metric may be."""
+METRIC_AGE_MS: Final = 300_000
+"""A signed metric may have been measured so long ago, unless ``maxAgeMs`` says otherwise."""
+METRIC_AGE_LEAST_MS: Final = 1_000
+METRIC_AGE_MOST_MS: Final = 86_400_000
 VALUE_BYTES_MAX: Final = 1_024
 """A value that is longer is not stated in the log; no check holds for it."""
 
@@ -52,6 +58,8 @@ class Check:
     """JSON pointer (RFC 6901); None asks for the status alone."""
     op: str = "eq"
     expect: Json = None
+    max_age_ms: int = METRIC_AGE_MS
+    """How old a signed answer may be; what is not signed is as old as its fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +77,29 @@ class Reading:
         return self.status is not None
 
 
-def read_check(stated: fields.Object, *, needs_value: bool) -> Check:
+def read_check(
+    stated: fields.Object, *, needs_value: bool, max_age_ms: int = METRIC_AGE_MS
+) -> Check:
     """Read ``verification``, or the ``metric`` of a schedule.
 
     ``needs_value``: a pointer, an op and a value to compare with must be there; else the status
-    may be all. ``key`` is the caller's to read. Raises ``Refused`` (``commitment_invalid``).
+    may be all. ``max_age_ms`` holds where no ``maxAgeMs`` is stated. ``key`` is the caller's to
+    read. Raises ``Refused`` (``commitment_invalid``).
     """
     try:
         url = fields.text(stated, "url", chars_max=URL_CHARS_MAX)
         pointer = fields.text_or(stated, "pointer")
         op = fields.text_or(stated, "op")
+        age = fields.integer_or(
+            stated, "maxAgeMs", least=METRIC_AGE_LEAST_MS, most=METRIC_AGE_MOST_MS
+        )
         check = Check(
             url=_fetchable(url),
             by=fields.text_or(stated, "by"),
             pointer=_pointer(pointer),
             op="eq" if op is None else _OPS.get(op, ""),
             expect=stated.get("expect"),
+            max_age_ms=max_age_ms if age is None else age,
         )
     except WireError as error:
         raise Refused(f"verification: {error.detail}", "commitment_invalid") from error
@@ -173,6 +188,18 @@ def look_up(document: Json, pointer: str) -> Json:
         else:
             raise LookupError(name)
     return found
+
+
+def is_timely(check: Check, signed: fields.Object, at_ms: int) -> bool:
+    """Tell whether a signed metric was measured when it was asked for, by its member ``at``.
+
+    Otherwise a good answer could be given again for ever. One that does not say when is not.
+    """
+    try:
+        measured_ms = fields.instant(signed, "at")
+    except WireError:
+        return False
+    return at_ms - check.max_age_ms <= measured_ms <= at_ms + METRIC_SKEW_MS
 
 
 def holds(check: Check, reading: Reading) -> bool:

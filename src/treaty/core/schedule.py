@@ -34,6 +34,8 @@ SAMPLE_RETRY_MS: Final = 4_000
 SAMPLE_LATE_MS: Final = 15_000
 """A sample not taken within this time was missed by the host, and is not counted. Three looks at
 what does not answer take less, so that the end of one interval costs the next one nothing."""
+SAMPLE_AGE_LEAST_MS: Final = 60_000
+"""Whoever signs what samples read need not measure more often than this."""
 MEASURE_GRACE_MS: Final = 60_000
 """How long after an interval its measurement may come."""
 REMAINDER: Final = "remainder"

@@ -9,10 +9,11 @@ Read next: ``background`` for how a fetch is kept from holding up timers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from treaty.core.checks import Check, Reading, value_in
+from treaty.core.checks import Check, Reading, is_timely, value_in
 from treaty.engine.background import Background
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import SessionDialect, Wanted
@@ -35,6 +36,8 @@ ANSWER_BYTES_MAX: Final = 65_536
 ANSWER_MS: Final = 4_000
 DEPTH_MAX: Final = 32
 POSTPONED: Final = "rate_limited"
+STALE: Final = "metric_stale"
+"""What is stated of a signed metric that was measured at another time."""
 RECORD_BYTES_MAX: Final = 16_384
 """A signed metric that is longer is not stated in the log."""
 
@@ -127,7 +130,9 @@ class Checks:
             "obligation": wanted.obligation,
             "check": wanted.probe,
         }
-        _, stated = await read_url(self._fetcher, wanted.check, asker=session)
+        _, stated = await read_url(
+            self._fetcher, wanted.check, asker=session, clock=self._desk.clock
+        )
         return {**data, **stated}
 
 
@@ -154,12 +159,13 @@ def retry_ms(refusal: Refused) -> int:
 
 
 async def read_url(
-    fetcher: Fetcher, check: Check, *, asker: str
+    fetcher: Fetcher, check: Check, *, asker: str, clock: Callable[[], int]
 ) -> tuple[Reading, dict[str, Json]]:
     """Fetch; what was read, and what is stated of it: status, value, the hash of the body.
 
-    With a key agreed, the value is what that key has signed, and the record goes along whole.
-    Raises ``Refused`` (``rate_limited``) where the ``asker``, a session, has to wait its turn.
+    With a key agreed, the value is what that key has signed, and the record goes along whole; one
+    that was not measured by ``clock`` when it was asked for is no answer. Raises ``Refused``
+    (``rate_limited``) where the ``asker``, a session, has to wait its turn.
     """
     try:
         answer = await fetcher.fetch(
@@ -175,6 +181,9 @@ async def read_url(
     if check.key is not None:
         more = _record(check.key, answer)
         value = value if more else None
+        if more and not is_timely(check, fields.obj(more, "record"), clock()):
+            stale: dict[str, Json] = {"status": None, "value": None, "failure": STALE}
+            return Reading(None), {**stale, "bodyHash": sha256_tag(answer.body), **more}
     reading = Reading(answer.status, value, sha256_tag(answer.body))
     data: dict[str, Json] = {
         "status": answer.status,

@@ -187,7 +187,7 @@ class Samples:
         after, due = _taken_up(tally, interval, now_ms)
         if metric is None or not due:
             return tally
-        reading, _ = await read_url(self._fetcher, metric, asker=session)
+        reading, _ = await read_url(self._fetcher, metric, asker=session, clock=self._desk.clock)
         if holds(metric, reading):
             return replace(after, ok=after.ok + len(due), taken=after.taken + len(due))
         for one in due:

@@ -59,7 +59,11 @@ def roots(stage: DealStage, *, meter: bool = True) -> Roots:
 # A metric that somebody signed.
 
 
-def measured(bend: dict[str, Any] | None = None) -> DealStage:
+MEASURED = {"up": 0.95, "at": "2026-03-07T14:13:30.000Z"}
+"""What the meter said half a minute before it was asked."""
+
+
+def measured(bend: dict[str, Any] | None = None, said: dict[str, Any] = MEASURED) -> DealStage:
     key = DealStage(keys={METER: "meter"}).signers[METER].key.text
     check = {"url": "https://m.example", "pointer": "/up", "op": ">=", "expect": 0.9, "key": key}
     body = commitment()
@@ -68,7 +72,7 @@ def measured(bend: dict[str, Any] | None = None) -> DealStage:
     duties["provider"] = {**duties["provider"], **machine}
     stage = begun(obligations=duties)
     claim(stage)
-    record = seal("metric", {"up": 0.95}, stage.signers[METER])
+    record = seal("metric", said, stage.signers[METER])
     stage.bend_fact = lambda data: {**data, **(bend or {})}
     stated = {
         "commitmentId": COMMITMENT, "obligation": "provider", "check": "claim",
@@ -96,10 +100,24 @@ def test_a_metric_that_says_otherwise_than_what_was_signed_is_named() -> None:
 
 
 def test_a_metric_signed_by_another_key_is_named() -> None:
-    forged = seal("metric", {"up": 0.95}, DealStage().signers[BETA])
+    forged = seal("metric", MEASURED, DealStage().signers[BETA])
     stage = measured({"record": forged})
 
     assert "metric" in failed(stage.export(), roots(stage))
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-03-07T13:50:00.000Z", "2025-03-07T14:13:30.000Z", "2026-03-07T14:20:00.000Z", None]
+)
+def test_a_value_that_was_measured_at_another_time_is_named(at: str | None) -> None:
+    said = {"up": 0.95} if at is None else {"up": 0.95, "at": at}
+    stage = measured(said=said)
+
+    assert "metric" in failed(stage.export(), roots(stage))
+    # As no answer it may be stated, and proves nothing.
+    honest = measured({"status": None, "value": None, "failure": "metric_stale"}, said)
+    assert verify(honest.export(), roots(honest)).ok
+    assert "metric" in verify(honest.export(), roots(honest)).of(Verdict.NOT_CHECKABLE)
 
 
 def test_without_a_key_there_is_the_hosts_word() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.dialects.asp.stage import SIGNERS, URIS
+from treaty.core.checks import METRIC_AGE_MS
 from treaty.core.commitment import Method
-from treaty.core.schedule import Schedule
+from treaty.core.schedule import SAMPLE_AGE_LEAST_MS, Schedule
 from treaty.dialects.asp.schedules import method_of, read_schedule
 from treaty.errors import Refused
 from treaty.wire.money import Money
@@ -44,6 +45,24 @@ def read(**members: Any) -> Schedule:
 )
 def test_a_level_is_read_exactly(stated: Any, level: str) -> None:
     assert read(sla=stated).sla == Fraction(level)
+
+
+@pytest.mark.parametrize(
+    ("members", "age_ms"),
+    [
+        # Apart by 0.9 s, by two minutes, by an hour; and as the parties agreed.
+        ({}, SAMPLE_AGE_LEAST_MS),
+        ({"sla": 0.9, "samples": 30}, 120_000),
+        ({"sla": 0.5, "samples": 4, "intervalMs": 4 * 3_600_000}, METRIC_AGE_MS),
+        ({"metric": {**METRIC, "maxAgeMs": 5_000}}, 5_000),
+    ],
+)
+def test_a_signed_sample_is_no_older_than_samples_are_apart(
+    members: dict[str, Any], age_ms: int
+) -> None:
+    metric = read(**members).metric
+    assert metric is not None
+    assert metric.max_age_ms == age_ms
 
 
 @pytest.mark.parametrize("stated", [0, 1, 100, 101, -0.5, "all", "1e1", True, None, "100%", "0%"])

@@ -9,8 +9,9 @@ and the failures that are stated lie where the secret puts them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from treaty.core.checks import Check
+from treaty.core.checks import Check, is_timely
 from treaty.core.commitment import Commitment
 from treaty.core.deal import Finding, Roots, lack
 from treaty.core.log import HostFact
@@ -19,15 +20,20 @@ from treaty.dialects.asp.audit_chain import facts
 from treaty.dialects.asp.audit_file import Deal, Entry
 from treaty.dialects.asp.audit_fold import Played
 from treaty.dialects.asp.audit_keys import NO_ROOTS, anchored_keys
-from treaty.dialects.asp.watching import METRIC, signed_value
+from treaty.dialects.asp.watching import METRIC, opened, signed_value
 from treaty.errors import SignatureError, WireError
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import sha256_tag
 from treaty.wire.encoding import hex_decode
+from treaty.wire.fields import Object
 
 _LATE_MS = SAMPLE_LATE_MS + 4 * SAMPLE_RETRY_MS
 """How long after its instant a failed sample may have been given up."""
+
+
+_FETCH_MS = 60_000
+"""How long before its fact a fetch may have been made."""
 
 
 def check_metric(deal: Deal, played: Played, roots: Roots | None) -> Iterator[Finding]:
@@ -70,12 +76,21 @@ def _check_reading(
 
 def _check_signed(check: Check, entry: Entry, fact: HostFact, record: Json) -> Iterator[Finding]:
     try:
-        value = signed_value(check, record)
+        signed = opened(check, record)
     except (WireError, SignatureError) as error:
         yield Finding(METRIC, entry.where, error.detail)
         return
-    if canonical(value) != canonical(fact.data.get("value")):
+    if not is_timely(check, signed, fact.at_ms):
+        yield lack(METRIC, entry.where, "what was signed was not measured when it was asked for")
+        # The fact comes a moment after the fetch, so that at the limit the host may be right.
+        if fact.data.get("status") is not None and not _was_timely(check, signed, fact.at_ms):
+            yield Finding(METRIC, entry.where, "its value was measured at another time")
+    elif canonical(signed_value(check, signed)) != canonical(fact.data.get("value")):
         yield Finding(METRIC, entry.where, "it states another value than what was signed")
+
+
+def _was_timely(check: Check, signed: Object, at_ms: int) -> bool:
+    return is_timely(replace(check, max_age_ms=check.max_age_ms + _FETCH_MS), signed, at_ms)
 
 
 def _check_samples(

@@ -18,7 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NoReturn
 
-from treaty.core.checks import Check, read_check
+from treaty.core.checks import METRIC_AGE_MS, Check, read_check
 from treaty.core.commitment import Method, Obligation
 from treaty.core.schedule import (
     INTERVAL_LEAST_MS,
@@ -26,6 +26,7 @@ from treaty.core.schedule import (
     MILESTONES,
     PARTS_MAX,
     REMAINDER,
+    SAMPLE_AGE_LEAST_MS,
     SAMPLES_MAX,
     SPACING_LEAST_MS,
     Part,
@@ -179,6 +180,7 @@ def _intervals(stated: fields.Object, money: Money, payer: str, payee: str) -> S
         _invalid(f"{money.units} units cannot be cut into {count} parts")
     sla = _sla(stated.get("sla"))
     metric = fields.obj(stated, "metric")
+    samples = _samples(stated, metric, sla, interval_ms)
     schedule = Schedule(
         kind=INTERVALS,
         parts=tuple(Part(str(number), units) for number in range(1, count + 1)),
@@ -186,12 +188,18 @@ def _intervals(stated: fields.Object, money: Money, payer: str, payee: str) -> S
         remainder_to_payee=bool(_remainder_to_payee(stated, payer, payee)),
         interval_ms=interval_ms,
         sla=sla,
-        metric=_with_key(read_check(metric, needs_value=False), metric),
-        samples=_samples(stated, metric, sla, interval_ms),
+        metric=_metric(metric, interval_ms // samples),
+        samples=samples,
     )
     return Scheduled(
         schedule, tuple(_interval_duty(schedule, one, payee) for one in schedule.parts)
     )
+
+
+def _metric(stated: fields.Object, spacing_ms: int) -> Check:
+    """What samples read; a signed answer is no older than they are apart, or than a minute."""
+    age_ms = min(METRIC_AGE_MS, max(spacing_ms, SAMPLE_AGE_LEAST_MS))
+    return _with_key(read_check(stated, needs_value=False, max_age_ms=age_ms), stated)
 
 
 def _sla(stated: Json) -> Fraction:

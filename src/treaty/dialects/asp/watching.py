@@ -6,6 +6,10 @@ what follows.
 
     {"commitmentId", "obligation", "check": claim|window, "at",
      "status": 200 | null, "value", "bodyHash", "failure"?, "record"?}
+
+A signed metric says when it was measured; one that is too old, or ahead of its time, counts as
+no answer. Then the status is null, and ``failure`` is ``metric_stale``.
+
     {"commitmentId", "part", "samples", "taken", "ok", "failures": […], "secret"?}
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treaty.core.checks import Check, Reading, look_up
+from treaty.core.checks import Check, Reading, is_timely, look_up
 from treaty.core.commitment import Commitment, Probe, note_measured, note_reading
 from treaty.core.log import HostFact
 from treaty.core.obligation import Obligation, ObligationState
@@ -110,7 +114,7 @@ def note_metric(conversation: Conversation, fact: HostFact) -> Conversation:
     named, probe = fields.ident(fact.data, "obligation"), fields.ident(fact.data, "check")
     duty = commitment.duty(named)
     check = duty.check if duty is not None else None
-    reading = _signed(check, fact.data) if check and check.key else _stated(fact.data)
+    reading = _signed(check, fact) if check and check.key else _stated(fact.data)
     after = note_reading(commitment, named, probe, reading, fact.at_ms)
     return with_commitment(conversation, after)
 
@@ -120,23 +124,29 @@ def _stated(data: fields.Object) -> Reading:
     return Reading(status, data.get("value"), fields.text_or(data, "bodyHash"))
 
 
-def _signed(check: Check, data: fields.Object) -> Reading:
-    """With a key agreed, only what that key has signed is a value."""
-    assert check.key is not None
-    stated = _stated(data)
-    record = fields.obj_or(data, "record")
-    return Reading(stated.status, signed_value(check, record), stated.body_hash)
+def _signed(check: Check, fact: HostFact) -> Reading:
+    """With a key agreed, only what that key has signed is a value, and only in its time."""
+    stated, record = _stated(fact.data), fields.obj_or(fact.data, "record")
+    if record is None:
+        return Reading(stated.status, None, stated.body_hash)
+    signed = opened(check, record)
+    if not is_timely(check, signed, fact.at_ms):
+        # Whatever the host made of it: nothing was measured, as if nobody had answered.
+        return Reading(None)
+    return Reading(stated.status, signed_value(check, signed), stated.body_hash)
 
 
-def signed_value(check: Check, record: Json) -> Json:
-    """What a signed metric says in the place that was agreed; None when there is nothing.
+def opened(check: Check, record: Json) -> fields.Object:
+    """A signed metric, verified.
 
     Raises ``SignatureError`` or ``WireError`` when it is not signed with the agreed key.
     """
-    if record is None:
-        return None
-    signed = open_record(METRIC, record, read_public_key(check.key)).value
+    return open_record(METRIC, record, read_public_key(check.key)).value
+
+
+def signed_value(check: Check, signed: fields.Object) -> Json:
+    """What a signed metric says in the place that was agreed; None when there is nothing."""
     try:
-        return look_up(signed, check.pointer or "")
+        return look_up(dict(signed), check.pointer or "")
     except LookupError:
         return None
