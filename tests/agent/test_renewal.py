@@ -112,7 +112,7 @@ async def shown(town: Town, deal: Deal, **changes: Any) -> None:
 
 
 @simulated
-async def test_a_host_cannot_revoke_a_key_by_itself() -> None:
+async def test_a_revocation_is_signed_by_the_key_that_comes_after() -> None:
     async with revoked() as (town, _, beta):
         await shown(town, beta)
         other = make_revocation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.engine.test_trust import log
 from tests.simulation.clock import simulated
 from treaty.errors import TreatyError
 from treaty.identity.records import open_record, seal
+from treaty.wire.canonical import read_json
+from treaty.wire.packed import write_packed
 
 USED = "019526a1-7c3e-7000-8000-000000000001"
 
@@ -86,9 +89,23 @@ async def test_the_same_evidence_counts_once_in_whichever_order() -> None:
         assert sum("violation" in one for one in await log(town)) == 1
 
 
+@simulated
+async def test_messages_in_messagepack_are_shown_as_in_a_deal_file() -> None:
+    async with Town() as town:
+        texts = await two_messages(town)
+        packed = [
+            {"base64": b64encode(write_packed(read_json(text.encode()))).decode()} for text in texts
+        ]
+        answer = await report(town, messages=packed)
+        assert answer == await report(town, messages=texts)
+
+
 @pytest.mark.parametrize(
     ("evidence", "code"),
     [
+        (lambda found: {"messages": [found[0], {"base64": "***"}]}, "malformed"),
+        (lambda found: {"messages": [found[0], {"base64": 7}]}, "malformed"),
+        (lambda found: {"messages": [found[0], {}]}, "malformed"),
         (lambda found: {"messages": [found[0], found[0]]}, "violation_unproven"),
         (lambda found: {"messages": found[:1]}, "malformed"),
         (lambda found: {"messages": [*found, found[0]]}, "malformed"),

@@ -206,7 +206,10 @@ class VerifiedCopy:
 
 
 def _check_revocation(fact: HostFact) -> None:
-    """That a key is revoked is not the host's word: whoever comes after it has signed that (B5)."""
+    """The revocation is signed by the key that it brings in (B5).
+
+    Whether that one may is for the registry to say, which knows cards and domains.
+    """
     word = open_revocation(fact.data.get("record"))
     if (word.uri, word.key_id) != (fact.data.get("agent"), fact.data.get("keyId")):
         raise WireError("the revocation is of another key than the fact")

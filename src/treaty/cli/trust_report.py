@@ -114,7 +114,7 @@ def _messages(deal: Mapping[str, Json]) -> dict[tuple[str, str, str], tuple[Json
     for document, raw in zip(documents, raws, strict=False):
         sender = document.get("sender") if isinstance(document, dict) else None
         integrity = document.get("integrity") if isinstance(document, dict) else None
-        if not isinstance(document, dict) or not isinstance(raw, str):
+        if not isinstance(document, dict) or not isinstance(raw, str | dict):
             continue
         if isinstance(sender, dict) and isinstance(integrity, dict):
             names = (sender.get("agentId"), document.get("sessionId"), document.get("messageId"))

@@ -32,6 +32,7 @@ from treaty.identity.records import open_record, seal
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import content_tag
+from treaty.wire.packed import raw_from_json
 
 REUSED: Final = "message-id-reused"
 FORKED: Final = "two-entries"
@@ -51,6 +52,8 @@ class Violations:
 
     async def report(self, body: Json) -> dict[str, Json]:
         """Take in ``{agent, messages: [text, text]}`` or ``{agent, entries: [record, record]}``.
+
+        A message in MessagePack is ``{base64}`` instead of its text, as in a deal file.
 
         Answers the record in the log; what is there already changes nothing. Raises
         ``WireError``, ``SignatureError``, ``UnverifiableError`` (``unknown_agent``); ``Refused``:
@@ -82,9 +85,7 @@ class Violations:
     async def _reused(self, agent: str, texts: list[Json]) -> list[str]:
         found = []
         for text in texts:
-            if not isinstance(text, str):
-                raise WireError(f"a message is its text as received, not {shown(text)}")
-            raw = text.encode()
+            raw = raw_from_json(text)
             message = self._dialect.decode(raw)
             await self._witness.check(agent, raw, message)
             found.append((message.sender, message.session_id, message.message_id, message.hash))
