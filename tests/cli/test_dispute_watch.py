@@ -105,6 +105,13 @@ def test_a_dispute_is_judged_though_both_parties_programs_had_ended(
             "dispute", "evidence", "dsp_box", "--as", uri, "--statement", "A photo.", "--last"
         )
     assert (shown["phase"], shown["arbiters"]) == ("REVEAL", [])
+    for uri in (BUYER, SELLER):
+        disputes = [
+            (one["id"], one["state"])
+            for one in town.read("inbox", "--as", uri)["waiting"]
+            if one["kind"] == "dispute"
+        ]
+        assert disputes == [("dsp_box", "REVEAL")]
 
     # Whoever stays for the buyer reveals; the seller's program does so when it is back.
     once = town.run("dispute", "watch", "--as", BUYER, "--once", "--json").stdout
@@ -138,6 +145,8 @@ def json_of(town: Town, dispute: str, phase: str) -> Any:
 
 def judge_all(town: Town, arbiters: list[str]) -> None:
     for uri, amount, severity in zip(arbiters, ("9", "2.5", "4"), (1, 3, 5), strict=True):
+        (waiting,) = town.read("inbox", "--as", uri)["waiting"]
+        assert (waiting["kind"], waiting["id"], waiting["state"]) == ("vote", "dsp_box", "VOTES")
         told = town.run("dispute", "watch", "--as", uri, "--once").stdout
         assert f"treaty dispute vote dsp_box --as {uri}" in told
         town.run(
@@ -145,6 +154,7 @@ def judge_all(town: Town, arbiters: list[str]) -> None:
             "--severity", severity, "--reason", "I have looked at it.",
         )  # fmt: skip
         assert "were drawn" not in town.run("dispute", "watch", "--as", uri, "--once").stdout
+        assert town.read("inbox", "--as", uri)["waiting"] == []
 
 
 def check_files(town: Town, session: str, folder: Path) -> None:

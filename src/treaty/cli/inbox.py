@@ -35,7 +35,7 @@ class Waiting:
     by: str
     open: bool
     state: str
-    """Of the session; empty for one that this agent may not see (any more)."""
+    """Of the session, or phase of the dispute; empty where this agent may not see it (any more)."""
     until: str
     name: str
     """Of the escalation or delegation."""
@@ -75,7 +75,7 @@ def inbox(
     node: str | None,
     as_json: bool,
 ) -> None:
-    """List what waits for AGENT: escalations to decide, invitations, delegations."""
+    """List what waits for AGENT: escalations to decide, invitations, delegations, disputes."""
     from treaty.cli.failures import Misused
     from treaty.cli.nodes import signer_of, wait_for
     from treaty.cli.terminal import note, say, show_json, show_table
@@ -118,6 +118,8 @@ async def _waiting(uri: str, signer: object, node: str | None) -> list[Waiting]:
                 after = item.position
                 if item.kind in _LOOKS:
                     found.append(await _look(client, uri, item))
+                elif item.kind == "dispute":
+                    found.append(await _dispute(client, uri, item))
         return found
 
 
@@ -192,6 +194,32 @@ def _delegation(uri: str, item: InboxItem, view: Mapping[str, Json]) -> Waiting:
         str(here[0].get("expires")) if here else "",
         name,
         "you take part in this session",
+        (),
+    )
+
+
+async def _dispute(client: HttpNode, uri: str, item: InboxItem) -> Waiting:
+    """A dispute one is a party of, or was drawn to judge: open while there is something to do."""
+    from treaty.cli.dispute_shown import next_step
+    from treaty.errors import Refused
+
+    name = str(item.body.get("dispute"))
+    try:
+        view = await client.dispute(name)
+    except Refused:
+        view = {}
+    arbiters = view.get("arbiters")
+    is_drawn = isinstance(arbiters, list) and uri in arbiters
+    is_open = bool(view) and bool(next_step(view, uri))
+    return Waiting(
+        "vote" if is_drawn else "dispute",
+        str(item.body.get("session")),
+        str(item.body.get("from")),
+        is_open,
+        str(view.get("phase", "")),
+        str(view.get("due", "")),
+        name,
+        str(view.get("reason", "")),
         (),
     )
 
