@@ -112,6 +112,7 @@ def test_a_dispute_is_judged_though_both_parties_programs_had_ended(
             if one["kind"] == "dispute"
         ]
         assert disputes == [("dsp_box", "REVEAL")]
+    assert "evidence" not in town.run("dispute", "show", "dsp_box", "--as", BUYER).stderr
 
     # Whoever stays for the buyer reveals; the seller's program does so when it is back.
     once = town.run("dispute", "watch", "--as", BUYER, "--once", "--json").stdout
@@ -148,7 +149,7 @@ def judge_all(town: Town, arbiters: list[str]) -> None:
         (waiting,) = town.read("inbox", "--as", uri)["waiting"]
         assert (waiting["kind"], waiting["id"], waiting["state"]) == ("vote", "dsp_box", "VOTES")
         told = town.run("dispute", "watch", "--as", uri, "--once").stdout
-        assert f"treaty dispute vote dsp_box --as {uri}" in told
+        assert f"treaty dispute vote dsp_box --as {uri} --to-payee AMOUNT" in told
         town.run(
             "dispute", "vote", "dsp_box", "--as", uri, "--to-payee", amount,
             "--severity", severity, "--reason", "I have looked at it.",

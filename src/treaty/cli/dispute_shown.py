@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from treaty.cli.options import next_line
 from treaty.cli.terminal import heading, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
@@ -48,17 +49,24 @@ def show_dispute(view: Mapping[str, Json], *, as_json: bool) -> None:
 
 def next_step(view: Mapping[str, Json], agent: str) -> str:
     """What this agent has to do, as a command; empty when nothing waits for it."""
-    name, phase = view["disputeId"], view["phase"]
-    if agent in (view["filedBy"], view["filedAgainst"]) and phase in ("EVIDENCE", "REVEAL"):
-        return (
-            "who does not reveal in time loses; let this run until it is ruled on, unless your "
-            f"provider's loop does: treaty dispute watch --as {agent}"
-        )
-    arbiters, voted = view.get("arbiters"), view.get("voted")
-    drawn = isinstance(arbiters, list) and agent in arbiters and phase == "VOTES"
-    if drawn and not (isinstance(voted, list) and agent in voted):
-        return f"you were drawn: treaty dispute vote {name} --as {agent} --to-payee AMOUNT"
-    return ""
+    name, phase = str(view["disputeId"]), view["phase"]
+    if agent in (view["filedBy"], view["filedAgainst"]):
+        if phase == "EVIDENCE" or (phase == "REVEAL" and not _is_among(agent, view, "revealed")):
+            return (
+                "who does not reveal in time loses; unless your provider's loop runs, let this: "
+                + next_line("treaty", "dispute", "watch", "--as", agent)
+            )
+        return ""
+    is_drawn = phase == "VOTES" and _is_among(agent, view, "arbiters")
+    if not is_drawn or _is_among(agent, view, "voted"):
+        return ""
+    words = ("dispute", "vote", name, "--as", agent, "--to-payee", "AMOUNT")
+    return f"you were drawn: {next_line('treaty', *words)}"
+
+
+def _is_among(agent: str, view: Mapping[str, Json], member: str) -> bool:
+    listed = view.get(member)
+    return isinstance(listed, list) and agent in listed
 
 
 def _about(view: Mapping[str, Json]) -> str:

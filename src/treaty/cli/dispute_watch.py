@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from treaty.cli.options import as_option, json_option, node_option
+from treaty.cli.options import as_option, json_option, next_line, node_option
 
 if TYPE_CHECKING:
     from treaty.agent.agent import Agent
@@ -118,7 +118,7 @@ async def _watch(
         if as_json:
             show_json({"event": "watching", "agent": uri, "open": left}, line=True)
         else:
-            note(f"{left} open disputes of {uri}" + ("" if once else "; Ctrl-C ends the watch"))
+            note(f"open disputes of {uri}: {left}" + ("" if once else "; Ctrl-C ends the watch"))
         if once:
             return
         async with asyncio.TaskGroup() as group:
@@ -176,17 +176,27 @@ def _tell(event: str, dispute: Dispute, deal: Deal, *, as_json: bool) -> None:
         }
         show_json(line, line=True)
         return
-    says = WORDS.get(event, "")
-    say(f"{dispute.id}: {says.format(until=until, id=dispute.id, me=deal.me)}")
+    kind = dispute.phase.value if event == "open" else event
+    says = f"{dispute.id}: {WORDS[kind].format(until=until)}"
+    if kind in NEXT:
+        before, *after = NEXT[kind]
+        words = ("dispute", before, dispute.id, "--as", deal.me, *after)
+        says += f": {next_line('treaty', *words)}"
+    say(says)
 
 
 WORDS: Final = {
-    "open": "a dispute of yours; show evidence with treaty dispute evidence {id} --as {me}",
     "EVIDENCE": "both sides show evidence until {until}",
     "REVEAL": "secrets are asked for until {until}",
     "revealed": "your secret is shown",
-    "VOTES": "arbiters are drawn, and vote until {until}",
+    "VOTES": "three arbiters are drawn, and vote until {until}",
     "PERSON": "the node's operator rules until {until}",
-    "RULED": "ruled on; see treaty dispute show {id} --as {me}",
-    "judge": "you were drawn; until {until}: treaty dispute vote {id} --as {me} --to-payee AMOUNT",
+    "RULED": "it is ruled on",
+    "judge": "you were drawn to vote, until {until}",
 }
+NEXT: Final = {
+    "EVIDENCE": ("evidence", "--statement", "TEXT"),
+    "RULED": ("show",),
+    "judge": ("vote", "--to-payee", "AMOUNT"),
+}
+"""The commands that go with some of these."""

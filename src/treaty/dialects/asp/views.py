@@ -129,6 +129,7 @@ def dispute_view(state: Conversation, dispute: Dispute) -> dict[str, Json]:
         "amount": dict(money_to_json(Money(dispute.units, asset))),
         "bond": dict(money_to_json(Money(dispute.bond_units, asset))),
         "filedAt": format_instant(dispute.at_ms),
+        "revealed": list(dispute.secrets),
         "arbiters": list(dispute.arbiters),
         "voted": list(dispute.votes),
     }
