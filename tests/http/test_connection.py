@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.http.nodes import World, connection, served
+from treaty.http.connection import reset
 from treaty.http.limits import Settings
 
 QUICK = Settings(head_ms=150, request_ms=150)
@@ -200,3 +201,24 @@ async def crowded() -> None:
 
 def test_connections_are_bounded() -> None:
     asyncio.run(crowded())
+
+
+def test_a_connection_that_is_reset_leaves_nothing_to_read() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        made: asyncio.Future[asyncio.Transport] = loop.create_future()
+
+        class Served(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                assert isinstance(transport, asyncio.Transport)
+                transport.write(b"x" * 1_000_000)
+                made.set_result(transport)
+
+        async with await loop.create_server(Served, "127.0.0.1") as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            reset(await made)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+
+    asyncio.run(main())

@@ -11,6 +11,8 @@ Read next: ``limits`` for what is bounded once the head is there.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -26,6 +28,7 @@ HEAD: Final = b"HTTP/1.1 "
 DISCARDED_BYTES_MAX: Final = 2 * 1_048_576
 """What is left of a body that was refused is taken and thrown away up to this size: a
 connection that is closed before would often take the answer with it."""
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 BODY_OVERHEAD: Final = 2
 """A chunked body may be so many times larger on the wire than in itself."""
 
@@ -42,6 +45,17 @@ def guarded(settings: Settings) -> Callable[..., Guard]:
         return Guard(settings, config, server_state, app_state)
 
     return connect
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection that is not lost yet, and let go of all that its peer has not read.
+
+    Otherwise the system keeps that for minutes, outside of this process and of its limits.
+    """
+    connected = transport.get_extra_info("socket")
+    if connected is not None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
 
 
 class Corked:
@@ -164,8 +178,13 @@ class Guard:
     def abort(self) -> None:
         """End the connection at once; what was not sent is lost."""
         self._stop_timer()
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if self._transport.is_closing():
+            # It may be lost already, and its number be another connection's.
             self._transport.abort()
+        else:
+            reset(self._transport)
 
     def expect(self, bytes_max: int) -> None:
         """Let the body of the request that is being read be larger than others."""

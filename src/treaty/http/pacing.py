@@ -23,6 +23,8 @@ from typing import Any, Final, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from treaty.http.connection import reset
+
 FRAMES_PER_SECOND: Final = 256
 """More than sixteen participants may say in one session."""
 FRAMES_BURST: Final = 1_024
@@ -39,13 +41,14 @@ FAREWELL_S: Final = 10.0
 class Valve:
     """A transport that reads only when neither the application nor its pace says no."""
 
-    __slots__ = ("_is_closing", "_is_stopped", "_on_open", "_transport", "is_shut")
+    __slots__ = ("_is_closing", "_is_stopped", "_on_open", "_transport", "is_lost", "is_shut")
 
     def __init__(self, transport: Transport, on_open: Callable[[], None]) -> None:
         self._transport = transport
         self._on_open = on_open
         self._is_closing = False
         self._is_stopped = False
+        self.is_lost = False
         self.is_shut = False
         """True while the application has not taken what came."""
 
@@ -76,7 +79,11 @@ class Valve:
         self._transport.close()
         if not self._is_closing:
             self._is_closing = True
-            asyncio.get_running_loop().call_later(FAREWELL_S, self._transport.abort)
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._end)
+
+    def _end(self) -> None:
+        if not self.is_lost:
+            reset(self._transport)
 
     def __getattr__(self, name: str) -> Any:
         """The transport's own."""
@@ -110,6 +117,7 @@ class Paced(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What was not read is gone."""
+        self._valve.is_lost = True
         self._ahead.clear()
         self._forget_turn()
         super().connection_lost(exc)
