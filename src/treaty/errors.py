@@ -61,9 +61,18 @@ _FETCHING: Final = (
 )
 
 
+_TRUST: Final = (
+    # What a trust node does not take into its log.
+    ("violation_unproven", 422, False),
+    ("outcome_unproven", 422, False),
+    ("clearing_unlisted", 403, False),
+)
+
+
 def _catalogue() -> Mapping[str, Reason]:
     rows: tuple[tuple[str, int, bool], ...] = (
         *_FETCHING,
+        *_TRUST,
         # Not a message at all.
         ("malformed", 400, False),
         ("version_unsupported", 400, False),
@@ -81,7 +90,6 @@ def _catalogue() -> Mapping[str, Reason]:
         ("ceiling_exceeded", 403, False),
         ("currency_unsupported", 422, False),
         ("commitment_invalid", 422, False),
-        ("violation_unproven", 422, False),
         # Standing.
         ("authority_missing", 403, False),
         ("insufficient_trust_score", 403, False),

@@ -26,6 +26,7 @@ from typing import Any, Self, TypeVar
 from tests.simulation.clock import later, now_ms
 from treaty.agent import Agent, Profile
 from treaty.agent.ports import InboxItem, LogItem, Page
+from treaty.core.deal import Anchor
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.fetching import Fetcher
 from treaty.engine.hosted import session_stream
@@ -135,16 +136,20 @@ class Town:
         fate: Callable[[Unit], str | None] | None = None,
         fetcher: Fetcher | None = None,
         usd_rates: Mapping[str, str] | None = None,
+        clearings: tuple[Anchor, ...] | None = None,
+        name: str = "node",
     ) -> None:
         self.usd_rates = dict(usd_rates or {})
         """What other currencies are worth, in the node's next life."""
+        self.uri = NODE if name == "node" else f"agent://{name}.example/treaty/node"
+        self._clearings = clearings
         self.inner: Store = store or MemoryStore()
         self._reopen = reopen
         self.roads = roads or Roads()
         self.chance = random.Random(f"town {seed}")
-        self.signer = signer_of("node")
+        self.signer = signer_of(name)
         self.operator = signer_of("operator")
-        self.base_url = BASE_URL
+        self.base_url = BASE_URL if name == "node" else f"http://{name}.example"
         self.complaints: list[str] = []
         self.skew_ms = 0
         """How far the node's clock is ahead."""
@@ -185,7 +190,7 @@ class Town:
 
     async def wake(self) -> Node:
         """Start a node on the store, as another process would."""
-        identity = Identity(NODE, self.signer, self.base_url, OPERATOR, self.operator.key)
+        identity = Identity(self.uri, self.signer, self.base_url, OPERATOR, self.operator.key)
         self.died = asyncio.Event()
         if self._reopen is not None:
             self.inner = await self._reopen()
@@ -199,6 +204,7 @@ class Town:
             complain=self.complaints.append,
             fetcher=self._fetcher,
             usd_rates={code: Decimal(rate) for code, rate in self.usd_rates.items()},
+            clearings=self._clearings,
         )
         await node.start()
         self.node = node

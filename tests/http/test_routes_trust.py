@@ -13,17 +13,21 @@ from tests.http.nodes import (
     OPERATOR,
     SESSION,
     START_MS,
+    World,
     encoded,
     operator_record,
     signer,
     world,
 )
 from tests.simulation.clock import simulated
+from treaty.core.deal import Anchor
 from treaty.core.log import fact_body
 from treaty.core.merkle import leaf_hash, verify_inclusion
+from treaty.dialects.asp.choices import SIGNING_PREFIX
+from treaty.identity.keys import sign_text
 from treaty.identity.records import open_record, seal
 from treaty.wire.canonical import canonical
-from treaty.wire.digest import ZERO_TAG
+from treaty.wire.digest import ZERO_TAG, sha256_tag
 from treaty.wire.instants import format_instant
 
 BETA_COMPONENTS = {
@@ -168,3 +172,102 @@ async def test_a_host_that_signed_two_stories_is_reported() -> None:
 
         assert (answer.status_code, answer.json()["violation"]) == (201, "two-entries")
         assert (refused.status_code, refused.json()["code"]) == (422, "violation_unproven")
+
+
+# Outcomes of other clearings.
+
+FAR = "agent://far.example/clearing"
+HEAD = sha256_tag(b"the last message of a session elsewhere")
+
+
+def spoken(agent: str) -> dict[str, Any]:
+    """A message that an agent signed, by its hash."""
+    signature = sign_text(signer(agent), f"{SIGNING_PREFIX}{HEAD}".encode())
+    key = signer(agent).key.text
+    return {"sender": agent, "publicKey": key, "hash": HEAD, "signature": signature}
+
+
+def outcome(by: str = FAR, **members: Any) -> bytes:
+    """What a clearing reports of a deal that both kept."""
+    kept = {"result": "kept", "v": "1", "escrow": "honoured", "number": 1}
+    body = {
+        "session": SESSION,
+        "head": HEAD,
+        "commitment": "cmt_1",
+        "clearing": FAR,
+        "parties": [{**kept, "agent": ALPHA}, {**kept, "agent": BETA}],
+        "at": format_instant(START_MS),
+        "openedAt": format_instant(START_MS),
+        "trust": {"uri": NODE, "keyId": signer(NODE).key.key_id},
+        "shown": [spoken(ALPHA), spoken(BETA)],
+        **members,
+    }
+    return canonical(seal("outcome", body, signer(by)))
+
+
+def list_far(here: World) -> None:
+    key = signer(FAR).key
+    here.node.outcomes.believe((Anchor(FAR, key.key_id, key.text),))
+
+
+@simulated
+async def test_a_listed_clearing_reports_an_outcome_once() -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+        await here.agent(BETA)
+        list_far(here)
+
+        first = await here.post("/v1/trust/outcomes", outcome())
+        again = await here.post("/v1/trust/outcomes", outcome())
+
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json() == again.json()
+        told = first.json()
+        assert told.keys() == {"commitmentId", "index", "record", "scores", "trust"}
+        found = (await here.http.get(f"/v1/trust/log?from={told['index']}")).json()
+        assert [one["record"] for one in found["records"]] == [told["record"]]
+        seen = (await here.http.get("/.well-known/asp.json")).json()
+        assert [one["uri"] for one in seen["clearings"]] == [FAR]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "malformed"),
+        (b"[]", 400, "malformed"),
+        (outcome(clearing="agent://other.example/c"), 403, "clearing_unlisted"),
+        (outcome(by=BETA), 401, "signature_invalid"),
+        (outcome(trust={"uri": FAR, "keyId": "k"}), 403, "policy_violation"),
+        (outcome(at=format_instant(START_MS + 60_001)), 401, "proof_invalid"),
+        (outcome(shown=[]), 422, "outcome_unproven"),
+        (outcome(head="sha256:" + "0" * 64), 422, "outcome_unproven"),
+        (outcome(severity=9), 400, "malformed"),
+        (outcome(note="x" * 20_000), 413, "too_large"),
+    ],
+)
+@simulated
+async def test_a_report_that_is_refused_has_its_status(body: bytes, status: int, code: str) -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+        await here.agent(BETA)
+        list_far(here)
+
+        answer = await here.post("/v1/trust/outcomes", body)
+
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert (await here.http.get("/v1/trust/log/head")).json()["size"] == 3
+
+
+@simulated
+async def test_another_outcome_of_one_commitment_is_a_conflict() -> None:
+    async with world() as here:
+        await here.agent(ALPHA)
+        list_far(here)
+        nobody = await here.post("/v1/trust/outcomes", outcome())
+        assert (nobody.status_code, nobody.json()["code"]) == (404, "unknown_agent")
+        await here.agent(BETA)
+        assert (await here.post("/v1/trust/outcomes", outcome())).status_code == 201
+
+        other = await here.post("/v1/trust/outcomes", outcome(disputed=True))
+
+        assert (other.status_code, other.json()["code"]) == (409, "duplicate")

@@ -100,7 +100,15 @@ class Deal:
         told = any(
             one.escrow is not None and ASP.settled(now, one.id).value_units for one in now.settled
         )
-        return not told or self.outcome() is not None
+        return not told or self._is_told_elsewhere or self.outcome() is not None
+
+    @property
+    def _is_told_elsewhere(self) -> bool:
+        """True when another node than the host hears of it, and answers when it can (B7)."""
+        invitation = self.conversation.invitation
+        node = None if invitation is None else invitation.trust
+        host = self.line.copy.known.host
+        return node is not None and node.key_id not in (None, host.key_id)
 
     async def until(
         self, condition: Callable[[Conversation], bool], timeout_s: float = 60.0

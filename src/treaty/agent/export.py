@@ -22,8 +22,15 @@ from treaty.agent.copy import VerifiedCopy
 from treaty.agent.keeping import open_kept
 from treaty.agent.late import LateCopy
 from treaty.agent.ports import NodeClient
-from treaty.core.trust import Attestation, Outcome, Record, Roots, record_from_json
-from treaty.dialects.asp.deal import Standings, make_deal, standings, trust_lines, unfounded
+from treaty.core.trust import Outcome, Record, record_from_json
+from treaty.dialects.asp.deal import (
+    Standings,
+    believed_at,
+    make_deal,
+    standings,
+    trust_lines,
+    unfounded,
+)
 from treaty.errors import Refused, SignatureError, UnavailableError, WireError
 from treaty.identity.cards import open_card
 from treaty.identity.keys import read_public_key
@@ -139,11 +146,14 @@ async def catch_up(copy: VerifiedCopy, client: NodeClient, session: str) -> None
 
 
 def announced(copy: VerifiedCopy) -> list[int]:
-    """Indexes in the trust log of this session's outcomes, as its host announced them."""
+    """Indexes in the host's trust log of this session's outcomes, as it announced them."""
     found = []
     for item in copy.items:
         data = item.record.get("data")
-        if item.record.get("fact") == "outcome" and isinstance(data, dict):
+        if item.record.get("fact") != "outcome" or not isinstance(data, dict):
+            continue
+        # An outcome that was reported to another trust node stands in that one's log.
+        if "trust" not in data:
             found.append(fields.integer(data, "index"))
     return found
 
@@ -247,8 +257,8 @@ def _lay_out(
 
 def scores(copy: VerifiedCopy, extract: Extract, host: str, session: str) -> dict[str, Standings]:
     """What the outcomes made of both parties; empty when the extract does not bear it out."""
-    attesters = frozenset(one.by for one in extract.records if isinstance(one, Attestation))
-    believed = Roots(clearings=frozenset((host,)), attesters=attesters)
+    signed = (fields.obj(entry, "record") for entry in extract.entries)
+    believed = believed_at(host, zip(extract.records, signed, strict=True))
     found = standings(extract.records, session, copy.conversation.principals, believed)
     indexes = (fields.integer(entry, "index") for entry in extract.entries)
     records = list(zip(indexes, extract.records, strict=True))

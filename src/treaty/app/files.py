@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from treaty.agent.copies import Copies
-from treaty.app.deals import anchor_of, roots_of
+from treaty.app.deals import anchor_of, anchors_to_json, roots_of
 from treaty.app.nodes import operator_uri
 from treaty.app.places import (
     agent_store_path,
@@ -49,7 +49,8 @@ class NodeFile:
         own = self.node.identity
         head = self.node.trust.head() if own.signer.key == self.card.key else None
         operator = anchor_of(own.operator_uri, self.operator) if self.operator else None
-        return roots_of(anchor_of(own.uri, self.card.key), operator, head)
+        listed = anchors_to_json(self.node.outcomes.listed)
+        return roots_of(anchor_of(own.uri, self.card.key), operator, head, listed)
 
 
 @asynccontextmanager
@@ -76,8 +77,7 @@ async def read_node(db: Path) -> AsyncIterator[NodeFile]:
             signer = fresh_signer()
         identity = Identity(uri, signer, base_url, operator_uri(uri), operator or signer.key)
         node = Node(store, ASP, identity, clock=now_ms, entropy=entropy, complain=print)
-        await node.trust.load()
-        await node.registry.load()
+        await node.load()
         yield NodeFile(node, card, operator)
     finally:
         await store.close()

@@ -23,6 +23,7 @@ from treaty.core.rates import UsdRates
 from treaty.dialects.asp.dialect import ASP
 from treaty.engine.node import Identity, Node
 from treaty.engine.ports import Store
+from treaty.errors import MisuseError
 from treaty.identity.keys import Ed25519Signer, PublicKey
 from treaty.identity.records import seal
 from treaty.store.memory import MemoryStore
@@ -32,6 +33,7 @@ from treaty.wire.ids import parse_agent_uri
 from treaty.wire.instants import format_instant
 
 if TYPE_CHECKING:
+    from treaty.core.deal import Anchor
     from treaty.http.limits import Settings
 
 DEFAULT_NODE_URI: Final = "agent://localhost/treaty/node"
@@ -60,6 +62,8 @@ class NodePlan:
     """What it offers over MRP; None for nothing."""
     usd_rates: UsdRates = field(default_factory=dict)
     """What other currencies are worth in US dollars; in these alone deals are made beside them."""
+    clearings: tuple[Path, ...] | None = None
+    """Roots whose clearings its trust log believes; None for those it was told of last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,14 @@ class OpenNode:
 async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
     """Open the store, make or load the keys, bind the port; the node is loaded, not serving.
 
-    Raises ``UnavailableError`` when the database or the port is taken.
+    Raises ``UnavailableError`` when the database or the port is taken, ``MisuseError`` for a file
+    that is not what it should be.
     """
     from treaty.http.server import listen
 
     # First: a policy that cannot be used must not leave a store or a socket behind.
     selling = None if plan.quotes is None else open_selling(plan.quotes, plan.db, complain)
+    clearings = None if plan.clearings is None else _listed(plan.clearings)
     bound = listen(plan.host, plan.port)
     with ExitStack() as undo:
         undo.callback(bound.close)
@@ -101,6 +107,7 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
         signer, operator, operator_path = _node_keys(plan)
         uri = parse_agent_uri(plan.uri).text
         identity = Identity(uri, signer, url, operator_uri(uri), operator)
+        _check_names(clearings or (), uri, signer.key)
         services = None
         if plan.services is not None:
             services = open_services(plan.services, signer, url, complain)
@@ -119,6 +126,7 @@ async def open_node(plan: NodePlan, complain: Complain = print) -> OpenNode:
             fetcher=None if services is None else services.fetcher,
             verifying=verifying,
             usd_rates=plan.usd_rates,
+            clearings=clearings,
         )
         if services is not None:
             services.ring.join(node.publications)
@@ -174,6 +182,24 @@ def settle_memory() -> None:
 def operator_uri(node_uri: str) -> str:
     """Who the operator of a node is, as an agent."""
     return f"agent://{parse_agent_uri(node_uri).host}{OPERATOR_PATH}"
+
+
+def _listed(files: tuple[Path, ...]) -> tuple[Anchor, ...]:
+    if not files:
+        return ()
+    from treaty.app.deals import listed_clearings
+
+    return listed_clearings(files)
+
+
+def _check_names(clearings: tuple[Anchor, ...], uri: str, key: PublicKey) -> None:
+    """Two nodes of one name cannot tell each other's outcomes apart. Raises ``MisuseError``."""
+    for one in clearings:
+        if one.uri == uri and one.key_id != key.key_id:
+            raise MisuseError(
+                f"a listed clearing is called {uri} like this node, and has another key: start one "
+                "of them with another --agent"
+            )
 
 
 def _node_keys(plan: NodePlan) -> tuple[Ed25519Signer, PublicKey, Path | None]:

@@ -60,6 +60,10 @@ def _remark(made: Mapping[str, Json], db: Path | None) -> None:
         for anchor in anchors if isinstance(anchors, list) else []:
             if isinstance(anchor, dict):
                 note(f"{owner} {anchor.get('uri')} has the key {anchor.get('keyId')}")
+    clearings = made.get("clearing")
+    for anchor in clearings[1:] if isinstance(clearings, list) else []:
+        if isinstance(anchor, dict):
+            note(f"it counts what {anchor.get('uri')} clears, by the key {anchor.get('keyId')}")
     if made.get("logHead") is None:
         note("no log head: the node's key file is not beside the database, or locked")
     if db is None:

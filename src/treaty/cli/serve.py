@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from treaty.cli.options import FILE, agent_uri, json_option, node_address, rate
+from treaty.cli.options import FILE, FILE_READ, agent_uri, json_option, node_address, rate
 from treaty.cli.serve_quotes import (
     quote_members,
     quote_plan,
@@ -109,6 +109,13 @@ def usd_rates(
     help="Take deals in this currency, one unit being worth so many US dollars: EUR=1.08; may be"
     " repeated.",
 )
+@click.option(
+    "--clearings",
+    type=FILE_READ,
+    multiple=True,
+    metavar="FILE",
+    help="Roots of other nodes: count the outcomes their clearings report; may be repeated.",
+)
 @selling_options
 @relay_options
 @service_options
@@ -123,6 +130,7 @@ def serve(
     operator_key: Path | None,
     rate: int | None,
     rates: dict[str, Decimal],
+    clearings: tuple[Path, ...],
     policy: Path | None,
     mock: bool,
     chains: tuple[tuple[int, str], ...],
@@ -140,6 +148,8 @@ def serve(
 
     Over MRP it offers capabilities and is a registry of providers: see /mrp/manifest.
 
+    Trust scores rest on what its own clearing settles, and with --clearings on what those report.
+
     With --policy it also sells: buyers ask and counter at /quote-channel, and get signed answers.
     """
     from treaty import app
@@ -149,7 +159,18 @@ def serve(
         quotes, serves=relay_serve, is_open=relay_open, url=relay, mock=mock, chains=chains
     )
     plan = app.NodePlan(
-        db, uri, key, operator_key, host, port, public_url, quotes, relays, services, rates
+        db,
+        uri,
+        key,
+        operator_key,
+        host,
+        port,
+        public_url,
+        quotes,
+        relays,
+        services,
+        rates,
+        clearings,
     )
     run_node(plan, rate, as_json=as_json)
 
@@ -211,6 +232,7 @@ def _tell_programs(plan: NodePlan, opened: OpenNode) -> None:
         "operatorKey": _text(opened.operator_key),
         "usdRates": {code: rate_text(rate) for code, rate in plan.usd_rates.items()},
         "pid": os.getpid(),
+        "clearings": [one.uri for one in opened.node.outcomes.listed],
         **quote_members(opened.node),
         **service_members(opened),
     }
@@ -236,6 +258,9 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
             *(("rate", f"1 {code} = {rate} USD") for code, rate in plan.usd_rates.items()),
         ]
     )
+    if opened.node.outcomes.listed:
+        listed = ", ".join(one.uri for one in opened.node.outcomes.listed)
+        show_facts([("believes", listed)])
     show_quotes(opened.node, plan.quotes)
     show_services(opened, plan.services)
     if plan.public_url is None and plan.host not in LOOPBACK:

@@ -44,7 +44,7 @@ async def fetched(
     node: str | None, db: Path | None, agent: str | None
 ) -> tuple[dict[str, Json], dict[str, Json] | None]:
     """A node's whole log as an extract, and what it says of an agent, if one is named."""
-    from treaty.app.deals import anchor_of
+    from treaty.app.deals import anchor_of, anchors_to_json
     from treaty.cli.nodes import at_node, node_file
     from treaty.wire import fields
 
@@ -56,7 +56,9 @@ async def fetched(
             view = None if agent is None else trust.view(agent)
             taken = await paged(trust.extract, view)
             operator = anchor_of(own.operator_uri, opened.operator) if opened.operator else None
-            return {**taken, "node": anchor_of(own.uri, opened.card.key), **_if(operator)}, view
+            node_key = anchor_of(own.uri, opened.card.key)
+            listed = anchors_to_json(opened.node.outcomes.listed)
+            return {**taken, "node": node_key, "clearings": listed, **_if(operator)}, view
     async with at_node(node) as client:
         described = await client.describe()
         view = None if agent is None else await client.trust(agent)
@@ -67,6 +69,7 @@ async def fetched(
         **taken,
         "node": {name: described.get(name) for name in names},
         "operator": {name: stated.get(name) for name in names},
+        "clearings": described.get("clearings"),
     }, view
 
 

@@ -161,6 +161,8 @@ def _outcome(state: TrustState, outcome: Outcome) -> TrustState:
         of = agent_state(state, agent)
         if number is not None:
             of = evolve(of, number=number, missing=of.missing + number - of.number - 1)
+        if side.party.reported is not None:
+            of = _counted(of, outcome.clearing, side.party.reported)
         if believed:
             entry = (outcome.at_ms, _weigh(state, outcome, side)[2])
             of = _weighed(of, outcome, side, entry)
@@ -169,6 +171,15 @@ def _outcome(state: TrustState, outcome: Outcome) -> TrustState:
             after = _grouped(after, side, entry)
         after = _put(after, agent, of)
     return after
+
+
+def _counted(of: AgentState, clearing: str, number: int) -> AgentState:
+    """Count what a clearing has left out so far; what comes late was counted as missing."""
+    last = of.reported.get(clearing) or 0
+    if number < last:
+        return evolve(of, missing=max(0, of.missing - 1))
+    missing = of.missing + number - last - 1
+    return evolve(of, missing=missing, reported=of.reported.put(clearing, number))
 
 
 def _is_repeat(state: TrustState, party: Party) -> bool:
@@ -297,7 +308,11 @@ def _identity(state: TrustState, record: Identity) -> TrustState:
         case Proof.DISPLACEMENT:
             # The name has a new owner; running numbers go on, because the log does.
             of = AgentState(
-                key_proven=True, domain_proven=True, number=of.number, missing=of.missing
+                key_proven=True,
+                domain_proven=True,
+                number=of.number,
+                missing=of.missing,
+                reported=of.reported,
             )
         case Proof.LEGAL if by_attester:
             of = evolve(of, legal=True)

@@ -1,8 +1,8 @@
 """The records of the trust log, and their JSON bodies (ASP decision B16).
 
-Laws: a record is a frozen fact; readers check every member they use and pass over members they
-do not know; numbers that enter a score are decimal text (or whole JSON numbers), never binary
-fractions. Signatures are ``identity.records``' affair: what arrives here was verified.
+Laws: a record is a frozen fact; readers check every member they use and pass over others; numbers
+that enter a score are decimal text (or whole JSON numbers), never binary fractions. Signatures are
+``identity.records``' affair: what arrives here was verified.
 
 The bodies, by kind (``?`` marks what may be missing)::
 
@@ -14,13 +14,12 @@ The bodies, by kind (``?`` marks what may be missing)::
     outcome      {session, head, commitment, clearing, parties: [party, party],
                   disputed?, severity?, currency?, usdRate?, at}
     party        {agent, result: "kept"|"breached", escrow?: "honoured"|"failed", v, rating?,
-                  number?, organisation?, before?, q?, w?}
+                  reported?, number?, organisation?, before?, q?, w?}
     before       {score: "91.0", provisional: false, size?, at?}
 
-``at`` and ``until`` are RFC 3339 instants. A party's ``rating`` is the one it *received*; its
-``v`` has at most 12 decimals. ``number``, ``organisation``, ``before``, ``q`` and ``w`` are what
-the trust node stamps when it appends an outcome (``trust.stamped``). ``size`` and ``at`` of a
-``before`` say from how many records, and as of when, it was computed, so that it can be again.
+``at`` and ``until`` are RFC 3339 instants; a ``before`` was computed from ``size`` records, as of
+``at``. ``number``, ``organisation``, ``before``, ``q`` and ``w`` the trust node stamps on what it
+appends (``trust.stamped``); ``reported`` is another clearing's number for it (``trust_reports``).
 
 Read next: ``trust_state``, the fold over these.
 """
@@ -136,17 +135,15 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One side of a settled commitment."""
+    """One side of a settled commitment, and whether it kept its own obligations."""
 
     agent: str
     kept: bool
-    """Whether it kept its own obligations."""
     v: Decimal
-    """min(1, value / 100 USD): the amount posted if it kept, reserved if it breached."""
+    """min(1, value / 100 USD), 12 decimals: of what was posted if it kept, else reserved."""
     escrow: bool | None = None
     """Whether it honoured the escrow; None when no money of this deal was in escrow."""
-    rating: int | None = None
-    """The rating it received."""
+    rating: int | None = None  # that it *received*
     number: int | None = None
     """Its own running number of outcomes, so that a gap shows."""
     organisation: str | None = None
@@ -155,6 +152,8 @@ class Party:
     q: Decimal | None = None
     w: Decimal | None = None
     """Its weight as the trust node computed it; the fold computes its own."""
+    reported: int | None = None
+    """Its running number at another clearing, which reported this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,17 +325,18 @@ def _party(party: Json) -> Party:
         before=before_from_json(fields.obj_or(party, "before")),
         q=_decimal_or(party, "q"),
         w=_decimal_or(party, "w"),
+        reported=fields.integer_or(party, "reported", least=1),
     )
 
 
 def _party_to_json(party: Party) -> dict[str, Json]:
-    escrow = None if party.escrow is None else "honoured" if party.escrow else "failed"
     return _given(
         agent=party.agent,
         result="kept" if party.kept else "breached",
         v=decimal_text(party.v),
-        escrow=escrow,
+        escrow={None: None, True: "honoured", False: "failed"}[party.escrow],
         rating=party.rating,
+        reported=party.reported,
         number=party.number,
         organisation=party.organisation,
         before=None if party.before is None else before_to_json(party.before),

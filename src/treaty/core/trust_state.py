@@ -85,7 +85,9 @@ class AgentState:
     number: int = 0
     """Its last running number."""
     missing: int = 0
-    """Running numbers that were never seen."""
+    """Running numbers that were never seen, of this log and of each clearing that reports."""
+    reported: PersistentMap[str, int] = field(default_factory=PersistentMap)
+    """The highest running number each other clearing has reported."""
     weight: int = 0
     """Σw."""
     weighted_ms: int | None = None

@@ -30,6 +30,22 @@ class Standing:
     provisional: bool
 
 
+class NamedNode(Protocol):
+    """A node that an invitation names for one of the roles (B7)."""
+
+    @property
+    def uri(self) -> str:
+        """Who it is."""
+
+    @property
+    def key_id(self) -> str | None:
+        """Which key it has; None when only the name was given."""
+
+    @property
+    def url(self) -> str | None:
+        """Where it is, if that was said."""
+
+
 class Notice(Protocol):
     """Something for an agent's inbox."""
 
@@ -205,6 +221,18 @@ class SessionDialect(Protocol):
 
     def operator_named(self, message: Any) -> str | None:
         """The key id of the operator an opening message names. Raises ``WireError``."""
+
+    def trust_named(self, message: Any) -> NamedNode | None:
+        """The trust node an opening message names; None for the host's own."""
+
+    def trust_node(self, state: Any) -> NamedNode | None:
+        """The trust node of a session, as its invitation named it."""
+
+    def signature(self, message: Any) -> str:
+        """The signature of a message, as text."""
+
+    def check_shown(self, tag: str, signature: str, key: PublicKey) -> None:
+        """Check that a key signed the message of this hash, unseen. Raises ``SignatureError``."""
 
     def fold_message(self, state: Any, message: Any, receipt: Receipt, entry: str) -> Any:
         """Fold an accepted message."""

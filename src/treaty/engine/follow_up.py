@@ -39,6 +39,14 @@ Sealed = Callable[[Transaction, str, Order], Mapping[str, Json]]
 """(transaction, session, order): members of the reservation's fact."""
 
 
+Elsewhere = Callable[[Transaction, Any, Mapping[str, Json]], bool]
+"""(transaction, state, payload): take a report that is for another trust node; else False."""
+
+
+def _nowhere(_transaction: Transaction, _state: Any, _payload: Mapping[str, Json]) -> bool:
+    return False
+
+
 def _nothing(_transaction: Transaction, _session: str, _order: Order) -> Mapping[str, Json]:
     return {}
 
@@ -61,6 +69,7 @@ class FollowUp:
         self._usd_rates = usd_rates
         self._puts: list[Put] = []
         self._sealed: Sealed = _nothing
+        self._elsewhere: Elsewhere = _nowhere
         desk.register(STREAM, session_kind(dialect))
 
     def also(self, put: Put, sealed: Sealed | None = None) -> None:
@@ -70,6 +79,10 @@ class FollowUp:
         """
         self._puts.append(put)
         self._sealed = sealed or self._sealed
+
+    def report_elsewhere(self, put: Elsewhere) -> None:
+        """Have another part of the node report outcomes that are not for its own trust log."""
+        self._elsewhere = put
 
     def write_fact(
         self,
@@ -176,6 +189,8 @@ class FollowUp:
             "usdRate": None if settled.usd_rate is None else rate_text(settled.usd_rate),
             "at": format_instant(at_ms),
         }
+        if self._elsewhere(transaction, state, payload):
+            return
         name = f"outcome/{state.id}/{commitment}"
         transaction.put_task(Task(name, "outcome", at_ms, canonical(payload)))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from treaty.core.deal import Anchor
 from treaty.core.rates import UsdRates, rate_text
 from treaty.engine.arbiters import candidates
 from treaty.engine.background import Background
@@ -28,12 +29,15 @@ from treaty.engine.hosted import session_stream
 from treaty.engine.inbox import Inboxes
 from treaty.engine.openings import Openings
 from treaty.engine.outbox import Handler, Outbox
+from treaty.engine.outcomes import CLEARINGS, Outcomes, clearings_to_json, read_clearings
 from treaty.engine.ports import Store, Task, Unit
 from treaty.engine.publications import Publications
 from treaty.engine.quote_timers import TASK as QUOTE_TASK
 from treaty.engine.quotes import Quotes, Selling
 from treaty.engine.readers import Readers
 from treaty.engine.registry import REVOCATION, Registry, Scores
+from treaty.engine.reports import TASK as REPORT
+from treaty.engine.reports import Reports
 from treaty.engine.sampling import TASK as SAMPLE
 from treaty.engine.sampling import Samples
 from treaty.engine.service_dialect import Serving
@@ -81,6 +85,7 @@ class Node:
         serving: Serving | None = None,
         verifying: MessageVerifying | None = None,
         usd_rates: UsdRates | None = None,
+        clearings: tuple[Anchor, ...] | None = None,
     ) -> None:
         self.identity = identity
         self.dialect = dialect
@@ -106,10 +111,13 @@ class Node:
             self.desk, dialect, identity.signer, self.clearing, self.currencies.given
         )
         self.inboxes = Inboxes(self.desk, self.trust.standing)
+        self._background = Background(self.desk, complain)
+        self.outcomes = Outcomes(self.desk, dialect, self.trust, self.registry.registered)
+        self._clearings = clearings
+        self.reports = self._open_reports(fetcher or NoFetcher())
         self.sessions = self._host_sessions(verifying)
         self.disputes = self._open_disputes()
         self._beat_ms = 0
-        self._background = Background(self.desk, complain)
         self.quotes = None if selling is None else Quotes(self.desk, selling)
         self.services = None if serving is None else Services(self.desk, serving)
         self.publications = None if serving is None else self._registry_of(serving)
@@ -128,7 +136,20 @@ class Node:
             openings=Openings(self.desk, standing=trust.standing, before=trust.before),
             standing=trust.standing,
             usd_rates=self.currencies.given,
+            check_trust=self.reports.check,
             verifying=verifying,
+        )
+
+    def _open_reports(self, fetcher: Fetcher) -> Reports:
+        return Reports(
+            self.desk,
+            self.dialect,
+            self.follow_up,
+            uri=self.identity.uri,
+            signer=self.identity.signer,
+            registry=self.registry,
+            fetcher=fetcher,
+            background=self._background,
         )
 
     def _open_registry(self) -> Registry:
@@ -186,6 +207,7 @@ class Node:
             REVOCATION: self.follow_up.tell_revoked,
             CHECK: checks.run,
             SAMPLE: samples.run,
+            REPORT: self.reports.run,
         }
         if self.quotes is not None:
             handlers[QUOTE_TASK] = self.quotes.expire
@@ -205,8 +227,7 @@ class Node:
     async def start(self) -> None:
         """Load what is kept in memory, and write down for how long the node was away."""
         await self.currencies.load(self.desk.store)
-        await self.trust.load()
-        await self.registry.load()
+        await self.load()
         if self.quotes is not None:
             await self.quotes.start()
         if self.publications is not None:
@@ -216,6 +237,25 @@ class Node:
         await self._register_self()
         await self._note_outage()
         await self._beat()
+
+    async def load(self) -> None:
+        """Take up whose outcomes are believed, the trust log and the registry."""
+        stored = read_clearings(await self.desk.store.setting(CLEARINGS))
+        listed = stored if self._clearings is None else self._clearings
+        if listed != stored:
+            setting = (CLEARINGS, clearings_to_json(listed))
+            await self.desk.store.commit(Unit(settings=(setting,)))
+        # Its own outcomes it need not be told of.
+        listed = tuple(one for one in listed if one.uri != self.identity.uri)
+        self.outcomes.believe(listed)
+        await self.trust.load(one.uri for one in listed)
+        await self.registry.load()
+
+    @property
+    def anchor(self) -> Anchor:
+        """Who this node is, and its key."""
+        key = self.identity.signer.key
+        return Anchor(self.identity.uri, key.key_id, key.text)
 
     async def run(self) -> None:
         """Do what falls due, until cancelled."""
@@ -307,4 +347,8 @@ class Node:
                 "keyId": own.operator.key_id,
                 "publicKey": own.operator.text,
             },
+            "clearings": [
+                {"uri": one.uri, "keyId": one.key_id, "publicKey": one.public_key}
+                for one in self.outcomes.listed
+            ],
         }

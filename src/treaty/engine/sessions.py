@@ -15,7 +15,7 @@ Read next: ``follow_up``, what the host does after each entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -24,7 +24,7 @@ from treaty.core.log import Receipt, receipt_body
 from treaty.core.rates import UsdRates
 from treaty.engine.courtesy import AGENT_BURST, AGENT_PER_SECOND, Holds, Rates
 from treaty.engine.desk import Desk, Transaction
-from treaty.engine.dialect import MessageVerifying, Notice, SessionDialect, Standing
+from treaty.engine.dialect import MessageVerifying, NamedNode, Notice, SessionDialect, Standing
 from treaty.engine.follow_up import FollowUp
 from treaty.engine.hosted import Hosted, Seen, Written, position_after, session_stream
 from treaty.engine.inbox import Inboxes
@@ -48,6 +48,8 @@ def pinned(text: str) -> PublicKey:
 
 
 StandingOf = Callable[[str], Standing]
+CheckTrust = Callable[[NamedNode | None], Awaitable[None]]
+"""Refuse a trust node that could not be told of what a session comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Sessions:
         openings: Openings,
         standing: StandingOf,
         usd_rates: UsdRates,
+        check_trust: CheckTrust,
         verifying: MessageVerifying | None = None,
     ) -> None:
         self._desk = desk
@@ -98,6 +101,7 @@ class Sessions:
         self._openings = openings
         self._standing = standing
         self._usd_rates = usd_rates
+        self._check_trust = check_trust
         self._holds = Holds()
         self._rates = Rates()
         self._agents = Rates(AGENT_PER_SECOND, AGENT_BURST)
@@ -145,6 +149,7 @@ class Sessions:
         key, proof_key = self._keys(hosted, message, opening=invitee is not None)
         if invitee is not None:
             self._check_opening(message, invitee)
+            await self._check_trust(self._dialect.trust_named(message))
         arrival = _Arrival(message, digest, key, proof_key, self._desk.clock())
         at_ms = max(arrival.at_ms, hosted.state.at_ms)
         if not await self._is_verified_beside(arrival, at_ms):
@@ -223,8 +228,8 @@ class Sessions:
         for named, key_id in self._dialect.host_named(message):
             if named != self._host.uri or key_id not in (None, own):
                 raise Refused(
-                    f"the invitation names {shown(named)}, key {shown(key_id)}, as its host, "
-                    f"clearing or trust node; this is {self._host.uri}, key {own}",
+                    f"the invitation names {shown(named)}, key {shown(key_id)}, as its host or "
+                    f"clearing; this is {self._host.uri}, key {own}",
                     "policy_violation",
                 )
         operator = self._dialect.operator_named(message)

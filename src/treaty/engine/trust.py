@@ -7,7 +7,7 @@ B16). A score is ``core.trust.score`` of the folded log, and of nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -41,6 +41,7 @@ from treaty.core.trust_state import agent_state, from_units
 from treaty.engine.desk import Desk, Kind, Transaction
 from treaty.engine.dialect import Standing
 from treaty.engine.openings import Stood, opening_stream
+from treaty.engine.past import Past
 from treaty.engine.ports import Entry, Nonce, Task
 from treaty.errors import Refused
 from treaty.identity.keys import PublicKey, Signer
@@ -84,12 +85,20 @@ class TrustNode:
         self._grown = Frontier()
         self._named: dict[str, int] = {}
         """Agent -> position of the last record that names it, until it is asked for."""
-        roots = Roots(clearings=frozenset((uri,)), attesters=frozenset((operator_uri,)))
-        self.roots = roots
-        desk.register(STREAM, Kind(lambda _stream: TrustLog(TrustState(roots=roots)), self._fold))
+        self.roots = Roots(clearings=frozenset((uri,)), attesters=frozenset((operator_uri,)))
+        self._past = Past(TrustState(roots=self.roots))
+        desk.register(STREAM, Kind(self._empty, self._fold))
 
-    async def load(self) -> None:
-        """Fold the log once, at start; it is kept from then on."""
+    def _empty(self, _stream: str) -> TrustLog:
+        return TrustLog(TrustState(roots=self.roots))
+
+    async def load(self, clearings: Iterable[str] = ()) -> None:
+        """Fold the log once, at start; it is kept from then on.
+
+        ``clearings`` are believed beside the node's own.
+        """
+        self.roots = replace(self.roots, clearings=frozenset((self._uri, *clearings)))
+        self._past = Past(TrustState(roots=self.roots))
         await self._desk.pin(LOG)
         self._named.clear()
 
@@ -109,6 +118,11 @@ class TrustNode:
     def before(self, agent: str, at_ms: int) -> Before:
         """The standing to store when a session opens (B16)."""
         return standing_at_opening(self._log().state, agent, at_ms)
+
+    def before_then(self, agent: str, at_ms: int) -> Before:
+        """The standing an agent had at an earlier time, as far back as is remembered."""
+        state, as_of_ms = self._past.at(at_ms, self._log().state.size)
+        return standing_at_opening(state, agent, as_of_ms)
 
     def taken_changes(self) -> set[str]:
         """The agents that durable records of the log have named since this was last asked."""
@@ -156,12 +170,16 @@ class TrustNode:
         record = parsed if isinstance(parsed, Record) else _read(entry)
         for agent in _agents_of(record):
             self._named[agent] = entry.position
-        return _fold(log, entry, record)
+        folded = _fold(log, entry, record)
+        self._past.keep(record.at_ms, folded.state)
+        return folded
 
-    def _append(self, transaction: Transaction, record: Record) -> tuple[int, dict[str, Json]]:
+    def _append(
+        self, transaction: Transaction, record: Record, **members: Json
+    ) -> tuple[int, dict[str, Json]]:
         """Seal a record of the node's own and append it; returns its index and itself."""
         kind = record_kind(record)
-        sealed = seal(kind, record_to_json(record), self._signer)
+        sealed = seal(kind, {**record_to_json(record), **members}, self._signer)
         transaction.append(LOG, kind, canonical(sealed), None, record)
         return transaction.position(LOG) - 1, sealed
 
@@ -201,58 +219,35 @@ class TrustNode:
             # Another process may have taken up the same task.
             expires_ms = transaction.now_ms + REPEATS_MS
             transaction.consume(Nonce("outcome", task.id, expires_ms))
-            before: TrustLog = transaction.state(LOG)
-            outcome = stamped(before.state, self._outcome(payload, transaction.state(opening)))
-            index, sealed = self._append(transaction, outcome)
-            after: TrustLog = transaction.state(LOG)
-            data: dict[str, Json] = {
-                "commitmentId": outcome.commitment,
-                "index": index,
-                "record": sealed,
-                "scores": {
-                    party.agent: {
-                        "before": _score_json(score(before.state, party.agent, outcome.at_ms)),
-                        "after": _score_json(score(after.state, party.agent, outcome.at_ms)),
-                    }
-                    for party in outcome.parties
-                },
-            }
+            outcome = settled_outcome(payload, self._uri, transaction.state(opening))
+            data = self.note_outcome(transaction, outcome)
             announce(transaction, session_stream, data, transaction.now_ms)
 
         await self._desk.transact((LOG, session_stream, opening), decide)
 
-    def _outcome(self, payload: Mapping[str, Json], stood: Stood) -> Outcome:
-        values = fields.obj(payload, "values")
-        kept = fields.obj(payload, "kept")
-        ratings = fields.obj(payload, "ratings")
-        payer, payee = fields.agent(payload, "payer"), fields.agent(payload, "payee")
-        # A task put down before there were rates is about dollars.
-        currency = fields.text_or(payload, "currency") or DOLLAR
-        rate = None if currency == DOLLAR else read_rate(payload.get("usdRate"))
-        rates = rates_at(currency, rate)
+    def note_outcome(
+        self, transaction: Transaction, outcome: Outcome, **members: Json
+    ) -> dict[str, Json]:
+        """Stamp an outcome and append it, with further members of its entry.
 
-        def party(agent: str) -> Party:
-            return Party(
-                agent=agent,
-                kept=bool(kept.get(agent)),
-                v=outcome_value(money_from_json(values.get(agent), currency), rates),
-                escrow=bool(kept.get(agent)),
-                rating=fields.integer_or(ratings, agent, least=1, most=5),
-                before=stood.get(agent),
-            )
-
-        return Outcome(
-            session=fields.ident(payload, "session"),
-            head=fields.ident(payload, "head"),
-            commitment=fields.ident(payload, "commitment"),
-            clearing=self._uri,
-            parties=(party(payer), party(payee)),
-            at_ms=fields.instant(payload, "at"),
-            disputed=fields.flag(payload, "disputed"),
-            severity=fields.integer_or(payload, "severity", least=1, most=5),
-            currency=None if rate is None else currency,
-            usd_rate=rate,
-        )
+        Answers ``{commitmentId, index, record, scores}``: the entry, and both parties' scores.
+        """
+        before: TrustLog = transaction.state(LOG)
+        outcome = stamped(before.state, outcome)
+        index, sealed = self._append(transaction, outcome, **members)
+        after: TrustLog = transaction.state(LOG)
+        return {
+            "commitmentId": outcome.commitment,
+            "index": index,
+            "record": sealed,
+            "scores": {
+                party.agent: {
+                    "before": _score_json(score(before.state, party.agent, outcome.at_ms)),
+                    "after": _score_json(score(after.state, party.agent, outcome.at_ms)),
+                }
+                for party in outcome.parties
+            },
+        }
 
     def view(self, agent: str) -> dict[str, Json]:
         """What anyone may ask about an agent, and what it takes to compute it again (B18)."""
@@ -337,6 +332,41 @@ class TrustNode:
 
     def _node_at(self, height: int, index: int) -> bytes:
         return self._nodes[height, index]
+
+
+def settled_outcome(payload: Mapping[str, Json], clearing: str, stood: Stood) -> Outcome:
+    """The outcome of a commitment, from what its session's host put down when it settled."""
+    values = fields.obj(payload, "values")
+    kept = fields.obj(payload, "kept")
+    ratings = fields.obj(payload, "ratings")
+    payer, payee = fields.agent(payload, "payer"), fields.agent(payload, "payee")
+    # A task put down before there were rates is about dollars.
+    currency = fields.text_or(payload, "currency") or DOLLAR
+    rate = None if currency == DOLLAR else read_rate(payload.get("usdRate"))
+    rates = rates_at(currency, rate)
+
+    def party(agent: str) -> Party:
+        return Party(
+            agent=agent,
+            kept=bool(kept.get(agent)),
+            v=outcome_value(money_from_json(values.get(agent), currency), rates),
+            escrow=bool(kept.get(agent)),
+            rating=fields.integer_or(ratings, agent, least=1, most=5),
+            before=stood.get(agent),
+        )
+
+    return Outcome(
+        session=fields.ident(payload, "session"),
+        head=fields.ident(payload, "head"),
+        commitment=fields.ident(payload, "commitment"),
+        clearing=clearing,
+        parties=(party(payer), party(payee)),
+        at_ms=fields.instant(payload, "at"),
+        disputed=fields.flag(payload, "disputed"),
+        severity=fields.integer_or(payload, "severity", least=1, most=5),
+        currency=None if rate is None else currency,
+        usd_rate=rate,
+    )
 
 
 def _fold(log: TrustLog, entry: Entry, record: Record) -> TrustLog:

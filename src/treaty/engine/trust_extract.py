@@ -3,7 +3,8 @@
 An extract is what ``GET /v1/trust/log`` answers, or several pages of it joined::
 
     {"treaty": "trustlog/1", "records": [{index, kind, record, proof?}], "head": signed head,
-     "node"?: {uri, keyId, publicKey}, "operator"?: {uri, keyId, publicKey}}
+     "node"?: {uri, keyId, publicKey}, "operator"?: {uri, keyId, publicKey},
+     "clearings"?: [{uri, keyId, publicKey}]}
 
 Laws: keys come from the reader's roots; those that the file states itself make it only
 self-consistent, and the report says so. Whatever was changed is found by the root under the head,
@@ -16,13 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
 from treaty.core.deal import Finding, Report, Roots, judged, lack
 from treaty.core.merkle import Frontier, append, leaf_hash, root, verify_inclusion
 from treaty.core.trust import (
-    COMPONENTS,
     Attestation,
     Before,
     Endorsement,
@@ -32,7 +31,6 @@ from treaty.core.trust import (
     Record,
     Score,
     TrustState,
-    decimal_text,
     discrepancies,
     fold,
     record_from_json,
@@ -40,6 +38,9 @@ from treaty.core.trust import (
     standing_at_opening,
 )
 from treaty.core.trust import Roots as Believed
+from treaty.core.trust_reports import MEMBER
+from treaty.engine.trust_reported import check_reported
+from treaty.engine.trust_stated import stated_numbers
 from treaty.errors import SignatureError, WireError, shown
 from treaty.identity.keys import PublicKey, read_public_key
 from treaty.identity.records import open_record
@@ -90,6 +91,8 @@ class Extract:
     node: tuple[str, PublicKey] | None
     """Who the file says keeps the log."""
     operator: tuple[str, PublicKey] | None
+    clearings: tuple[tuple[str, PublicKey], ...] = ()
+    """Whose outcomes the file says are believed, beside the node's own."""
 
     @property
     def complete(self) -> bool:
@@ -122,7 +125,16 @@ def read_extract(raw: bytes) -> Extract:
         raise WireError("records stand in the order of the log, each once, within its size")
     hex_decode(head.get("root"), 32)
     fields.instant(head, "at")
-    return Extract(lines, head, size, _stated(value, "node"), _stated(value, "operator"))
+    clearings = fields.items(value, "clearings", most=1_000)
+    listed = (_stated({"clearing": one}, "clearing") for one in clearings)
+    return Extract(
+        lines,
+        head,
+        size,
+        node=_stated(value, "node"),
+        operator=_stated(value, "operator"),
+        clearings=tuple(one for one in listed if one is not None),
+    )
 
 
 def _line(value: Json) -> Line:
@@ -160,8 +172,8 @@ def believed(extract: Extract, roots: Roots | None) -> Believed:
             frozenset(one.uri for one in roots.clearing),
             frozenset(one.uri for one in roots.attester),
         )
-    attesters = {line.body.by for line in extract.lines if isinstance(line.body, Attestation)}
-    return Believed(frozenset((_uri(extract),)), frozenset(attesters))
+    attesters = frozenset(one.by for one in extract.records if isinstance(one, Attestation))
+    return Believed(_listed(extract), attesters)
 
 
 def _uri(extract: Extract) -> str:
@@ -180,7 +192,7 @@ def check_extract(
         *findings,
         *_check_tree(extract),
         *_check_signatures(extract, roots),
-        *_check_stamps(extract, believed(extract, roots)),
+        *_check_stamps(extract),
         *_check_view(extract, agent, view, believed(extract, roots)),
     ]
     return Report("trust/1", agent, anchored, judged(CLAIMS, found, _VERIFIED))
@@ -248,11 +260,14 @@ def _check_signatures(extract: Extract, roots: Roots | None) -> Iterator[Finding
     """Each record by whom its kind demands; an agent's key is that of its last identity record."""
     own: dict[str, PublicKey] = {}
     for line in extract.lines:
-        body, keys = line.body, _signers(extract, roots, line.body, own)
+        body, keys = line.body, _signers(extract, roots, line, own)
         if not keys:
             yield lack("signatures", line.where, f"no key of the signer of this {line.kind}")
         elif not any(_holds(line.kind, line.signed, key) for key in keys):
             yield Finding("signatures", line.where, f"the {line.kind} does not hold")
+        if isinstance(body, Outcome) and MEMBER in line.signed:
+            keys = _clearing_keys(extract, roots, body.clearing)
+            yield from check_reported(_uri(extract), keys, line.where, line.signed, body)
         if isinstance(body, Identity) and body.key and body.proof in (Proof.KEY, Proof.ROTATION):
             try:
                 own[body.agent] = read_public_key(body.key)
@@ -261,8 +276,9 @@ def _check_signatures(extract: Extract, roots: Roots | None) -> Iterator[Finding
 
 
 def _signers(
-    extract: Extract, roots: Roots | None, body: Record, own: Mapping[str, PublicKey]
+    extract: Extract, roots: Roots | None, line: Line, own: Mapping[str, PublicKey]
 ) -> list[PublicKey]:
+    body = line.body
     if isinstance(body, Endorsement):
         return [own[body.endorser]] if body.endorser in own else []
     if isinstance(body, Attestation):
@@ -270,20 +286,30 @@ def _signers(
             return _anchors(roots, ("attester",), body.by)
         stated = extract.operator
         return [stated[1]] if stated is not None and stated[0] == body.by else []
-    uri = body.clearing if isinstance(body, Outcome) else _uri(extract)
+    uri = _uri(extract)
+    if isinstance(body, Outcome) and body.clearing != uri and MEMBER not in line.signed:
+        return _clearing_keys(extract, roots, body.clearing)
     if roots is not None:
         return _anchors(roots, ("clearing", "host", "registry"), uri)
     return [extract.node[1]] if extract.node is not None and extract.node[0] == uri else []
 
 
-def _check_stamps(extract: Extract, roots: Believed) -> Iterator[Finding]:
+def _clearing_keys(extract: Extract, roots: Roots | None, uri: str) -> list[PublicKey]:
+    if roots is not None:
+        return _anchors(roots, ("clearing",), uri)
+    return [key for listed, key in extract.clearings if listed == uri]
+
+
+def _check_stamps(extract: Extract) -> Iterator[Finding]:
     """What the node wrote into each outcome follows from the records before it."""
     if any(line.index != place for place, line in enumerate(extract.lines)):
         yield lack("stamps", "", "records before are missing")
         return
     outcomes = [one for one in extract.records if isinstance(one, Outcome)]
     sizes = {party.before.size for one in outcomes for party in one.parties if party.before}
-    state = TrustState(roots)
+    state = TrustState(_everybody(extract))
+    # Until when it listed a clearing that it lists no more, nobody knows.
+    make = Finding if state.roots.clearings == _listed(extract) else lack
     known: dict[int, TrustState] = {}
     for line in extract.lines:
         if line.index in sizes:
@@ -291,10 +317,22 @@ def _check_stamps(extract: Extract, roots: Believed) -> Iterator[Finding]:
         if isinstance(line.body, Outcome):
             known.setdefault(line.index, state)
             found = (*discrepancies(state, line.body), *_unborne(known, line.body))
-            yield from (Finding("stamps", line.where, detail) for detail in found)
+            yield from (make("stamps", line.where, detail) for detail in found)
             if line.index not in sizes:
                 del known[line.index]
         state = fold(state, line.body)
+
+
+def _listed(extract: Extract) -> frozenset[str]:
+    return frozenset((_uri(extract), *(uri for uri, _ in extract.clearings)))
+
+
+def _everybody(extract: Extract) -> Believed:
+    """Whom the node must have believed: it takes in nobody else's outcomes and attestations."""
+    reported = [line.body for line in extract.lines if MEMBER in line.signed]
+    clearings = {body.clearing for body in reported if isinstance(body, Outcome)}
+    attesters = {body.by for body in extract.records if isinstance(body, Attestation)}
+    return Believed(_listed(extract) | clearings, frozenset(attesters))
 
 
 def _unborne(known: Mapping[int, TrustState], outcome: Outcome) -> Iterator[str]:
@@ -345,26 +383,6 @@ def _check_view(
         yield lack("score", "", "records that it rests on are not in the extract")
         return
     right = recomputed(ahead, agent, at_ms, roots)
-    for name, value, computed in _numbers(view, right):
+    for name, value, computed in stated_numbers(view, right):
         if value != computed:
             yield Finding("score", name, f"stated {shown(value)}, computed {shown(computed)}")
-
-
-def _numbers(view: Mapping[str, Json], right: Score) -> Iterator[tuple[str, object, object]]:
-    """(name, as stated, as computed) of everything a view says in figures."""
-    parts = fields.obj(view, "components")
-    yield "score", _exact(view.get("score")), decimal_text(right.score)
-    yield "level", view.get("level"), right.level
-    for name in COMPONENTS:
-        yield name, _exact(parts.get(name)), decimal_text(right.components[name])
-    yield "provisional", view.get("provisional"), right.provisional
-    for name, value in (("evidence", right.evidence), ("breaches", right.breaches)):
-        if name in view:
-            yield name, view.get(name), str(value)
-
-
-def _exact(value: Json) -> str:
-    """A number of the JSON in the digits everybody reads; RFC 8785 writes those of ``repr``."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return shown(value)
-    return decimal_text(Decimal(repr(value)))

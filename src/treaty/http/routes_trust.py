@@ -1,4 +1,4 @@
-"""The trust log: anyone reads it, agents endorse, the operator attests (ASP B16, B18)."""
+"""The trust log: anyone reads it, agents endorse, others add to it (ASP B16, B18)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ async def endorse(ask: Ask) -> Response:
     return json(await ask.node.endorsements.endorse(read_json(await ask.body())), 201)
 
 
+async def take(ask: Ask) -> Response:
+    """Take in an outcome that another clearing reports: 201, or 200 when it was known."""
+    record = read_json(await ask.body())
+    answer, new = await ask.node.outcomes.report(record, ask.node.anchor)
+    return json(answer, 201 if new else 200)
+
+
 async def report(ask: Ask) -> Response:
     """Take in a violation that its own two signatures prove."""
     return json(await ask.node.violations.report(read_json(await ask.body())), 201)
@@ -47,5 +54,6 @@ ROUTES: Final[Routes] = {
     "/v1/trust/log/head": {"GET": head, "HEAD": head},
     "/v1/trust/attestations": {"POST": attest},
     "/v1/trust/endorsements": {"POST": endorse},
+    "/v1/trust/outcomes": {"POST": take},
     "/v1/trust/violations": {"POST": report},
 }

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from treaty.errors import SignatureError, WireError
+from treaty.errors import SignatureError, WireError, shown
 from treaty.identity.keys import PublicKey, Signer, check_signature_text, sign_text
 from treaty.identity.verified import Verified, _verified
 from treaty.wire.canonical import Json
-from treaty.wire.digest import content_tag
+from treaty.wire.digest import content_tag, is_sha256_tag
 
 _NOT_HASHED: Final = frozenset({"hash", "signature"})
 
@@ -60,6 +60,17 @@ def open_envelope(envelope: Json, key: PublicKey, *, prefix: str) -> Verified[di
         raise SignatureError("the envelope does not have the hash it states", "hash_mismatch")
     check_signature_text(key, signature, _signed_text(prefix, tag))
     return _verified(envelope, key)
+
+
+def check_unseen(tag: str, signature: str, key: PublicKey, *, prefix: str) -> None:
+    """Check the signature of an envelope of which only the hash is known.
+
+    Raises WireError for a text that is no hash of ours, SignatureError for a signature that does
+    not hold.
+    """
+    if not is_sha256_tag(tag):
+        raise WireError(f"a hash is sha256:<64 hex digits>, not {shown(tag)}")
+    check_signature_text(key, signature, _signed_text(prefix, tag))
 
 
 def _integrity(envelope: Mapping[str, Json]) -> dict[str, Json]:

@@ -32,6 +32,7 @@ from treaty.core.trust import (
     outcome_value,
 )
 from treaty.core.trust import Roots as Believed
+from treaty.core.trust_reports import MEMBER
 from treaty.dialects.asp.audit_chain import facts
 from treaty.dialects.asp.audit_file import Deal, Logged
 from treaty.dialects.asp.audit_fold import Played
@@ -43,7 +44,15 @@ from treaty.dialects.asp.audit_keys import (
     check_record_hash,
     signer_among,
 )
-from treaty.dialects.asp.deal import Standings, folded, log_leaf, standings, unfounded
+from treaty.dialects.asp.audit_reported import check_elsewhere, check_report
+from treaty.dialects.asp.deal import (
+    Standings,
+    believed_at,
+    folded,
+    log_leaf,
+    standings,
+    unfounded,
+)
 from treaty.dialects.asp.dialect import Ending
 from treaty.errors import SignatureError, WireError, shown
 from treaty.identity.keys import PublicKey
@@ -63,8 +72,9 @@ def check_trust(deal: Deal, played: Played, roots: Roots | None, pins: Pins) -> 
     """Everything the file says about trust."""
     for logged in deal.outcomes:
         yield from _check_signer(deal, roots, pins, logged)
+        yield from check_report(roots, logged)
+    yield from _check_facts(deal, played)
     yield from _check_tree(deal, roots)
-    yield from _check_facts(deal)
     for logged in deal.outcomes:
         if isinstance(logged.body, Outcome) and logged.body.session == deal.heading.id:
             yield from _check_outcome(deal, played, logged, logged.body)
@@ -97,6 +107,9 @@ def _check_signer(deal: Deal, roots: Roots | None, pins: Pins, logged: Logged) -
 def _signers(deal: Deal, roots: Roots | None, pins: Pins, logged: Logged) -> list[PublicKey]:
     body = logged.body
     if isinstance(body, Outcome):
+        # What another clearing reported stands in the log under the trust node's own signature.
+        if MEMBER in logged.signed:
+            return _node_keys(deal, roots, _NODE_ROLES, deal.heading.host)
         return _node_keys(deal, roots, ("clearing",), body.clearing)
     if isinstance(body, Attestation):
         return anchored_keys(roots, "attester", body.by)
@@ -184,10 +197,16 @@ def _check_head(
 # What the records say, against the session.
 
 
-def _check_facts(deal: Deal) -> Iterator[Finding]:
+def _check_facts(deal: Deal, played: Played) -> Iterator[Finding]:
     """What the host told the session of the trust log is what stands in the file."""
     by_index = {logged.index: logged for logged in deal.outcomes}
     for entry, fact in facts(deal, "outcome"):
+        if "trust" in fact.data:
+            report, found = check_elsewhere(deal, entry.where, fact.data)
+            yield from found
+            if report is not None:
+                yield from _check_saying(deal, played, entry.where, report)
+            continue
         index = fact.data.get("index")
         logged = by_index.get(index) if type(index) is int else None
         if logged is None:
@@ -202,25 +221,29 @@ def _check_outcome(
     deal: Deal, played: Played, logged: Logged, outcome: Outcome
 ) -> Iterator[Finding]:
     """The outcome says of the commitment what the session shows of it."""
+    yield from _check_saying(deal, played, logged.where, outcome)
+
+
+def _check_saying(deal: Deal, played: Played, where: str, outcome: Outcome) -> Iterator[Finding]:
     ending = played.endings.get(outcome.commitment)
     if ending is None:
-        yield lack("trust", logged.where, f"how {outcome.commitment} ended is not in the log")
+        yield lack("trust", where, f"how {outcome.commitment} ended is not in the log")
         return
     if all(message.hash != outcome.head for message in deal.messages):
-        yield Finding("trust", logged.where, "its head is no message of this session")
+        yield Finding("trust", where, "its head is no message of this session")
     agents = {party.agent for party in outcome.parties}
     if agents != {ending.payer, ending.payee}:
-        yield Finding("trust", logged.where, "its parties are not those of the commitment")
+        yield Finding("trust", where, "its parties are not those of the commitment")
         return
     if (outcome.disputed, outcome.severity) != (ending.disputed, ending.severity):
         detail = f"its dispute is of severity {outcome.severity}, by the session {ending.severity}"
-        yield Finding("trust", logged.where, detail)
+        yield Finding("trust", where, detail)
     stated = None if ending.usd_rate is None else ending.asset, ending.usd_rate
     if (outcome.currency, outcome.usd_rate) != stated:
-        yield Finding("trust", logged.where, "it is counted by another rate than the COMMIT's")
+        yield Finding("trust", where, "it is counted by another rate than the COMMIT's")
     for party in outcome.parties:
         for detail in _party_differences(party, ending):
-            yield Finding("trust", logged.where, f"{party.agent}: {detail}")
+            yield Finding("trust", where, f"{party.agent}: {detail}")
 
 
 def _party_differences(party: Party, ending: Ending) -> Iterator[str]:
@@ -270,8 +293,7 @@ def _check_scores(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
 
 def everybody(deal: Deal) -> Believed:
     """Self-consistency: whom the file's own trust node must have believed."""
-    attesters = (one.body.by for one in deal.outcomes if isinstance(one.body, Attestation))
-    return Believed(clearings=frozenset((deal.heading.host,)), attesters=frozenset(attesters))
+    return believed_at(deal.heading.host, ((one.body, one.signed) for one in deal.outcomes))
 
 
 def _recomputed(deal: Deal, believed: Believed) -> dict[str, Standings]:
@@ -356,8 +378,8 @@ def _check_believed(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
     if roots is None:
         return
     known = {anchor.uri for anchor in roots.clearing}
-    if deal.heading.host not in known:
-        yield lack("trust", "", f"{deal.heading.host} is no clearing of the roots")
+    for uri in sorted(everybody(deal).clearings - known):
+        yield lack("trust", "", f"{uri} is no clearing of the roots")
     attesters = {anchor.uri for anchor in roots.attester}
     for logged in deal.outcomes:
         if isinstance(logged.body, Attestation) and logged.body.by not in attesters:

@@ -49,6 +49,16 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A node as an invitation names it for a role (B7)."""
+
+    uri: str
+    key_id: str | None = None
+    url: str | None = None
+    """Its public address, for a node that has no card at the host."""
+
+
+@dataclass(frozen=True, slots=True)
 class CounterInvitation:
     """The terms on which the invitee would come; once accepted they are those in force."""
 
@@ -76,6 +86,8 @@ class Invitation:
     """Agents that may join without a further yes, and whether they may see what came before."""
     format: str = MIME
     """The media type of the session's messages (B23)."""
+    trust: Named | None = None
+    """The trust node that is told of outcomes; None for the host's own (B7)."""
     counter: CounterInvitation | None = None
     """The invitee's one counter-invitation (B9)."""
 

@@ -19,6 +19,7 @@ from typing import Final
 from treaty.core.deal import DEAL_TAG
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
 from treaty.core.trust import (
+    Attestation,
     Before,
     Outcome,
     Record,
@@ -29,6 +30,7 @@ from treaty.core.trust import (
     score,
     standing_before,
 )
+from treaty.core.trust_reports import MEMBER
 from treaty.dialects.asp.choices import TAG
 from treaty.dialects.asp.codec import decode, read_document
 from treaty.dialects.asp.conversation import Conversation
@@ -236,6 +238,20 @@ def standings(
         )
         for agent in agents
     }
+
+
+def believed_at(host: str, records: Iterable[tuple[Record, Mapping[str, Json]]]) -> Roots:
+    """Whom the trust node of a host must have believed: itself, and whose reports it took in.
+
+    ``records`` are of its log, each as read and as signed.
+    """
+    clearings, attesters = {host}, set[str]()
+    for record, signed in records:
+        if isinstance(record, Attestation):
+            attesters.add(record.by)
+        if isinstance(record, Outcome) and MEMBER in signed:
+            clearings.add(record.clearing)
+    return Roots(frozenset(clearings), frozenset(attesters))
 
 
 def folded(records: Iterable[Record], believed: Roots) -> TrustState:

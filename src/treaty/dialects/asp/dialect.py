@@ -27,12 +27,13 @@ from treaty.dialects.asp import (
 )
 from treaty.dialects.asp.choices import SIGNING_PREFIX, TAG
 from treaty.dialects.asp.codec import decode
-from treaty.dialects.asp.conversation import Conversation, Participant
+from treaty.dialects.asp.conversation import Conversation, Named, Participant
 from treaty.dialects.asp.judges import OPERATOR
 from treaty.dialects.asp.machine import INVITED, INVITED_COUNTERED
 from treaty.dialects.asp.messages import Envelope, Propose
+from treaty.dialects.asp.terms import read_node
 from treaty.errors import WireError
-from treaty.identity.envelopes import open_envelope
+from treaty.identity.envelopes import check_unseen, open_envelope
 from treaty.identity.keys import ProofKey, PublicKey, Signer
 from treaty.wire import fields
 from treaty.wire.canonical import Json
@@ -126,21 +127,33 @@ class AspDialect:
         return message.recipient
 
     def host_named(self, message: Envelope) -> tuple[tuple[str, str | None], ...]:
-        """The nodes an invitation names, with their keys' ids (B7); absent ones are this node."""
-        body = message.body
-        assert isinstance(body, Propose)
-        named = []
-        for role in ("host", "clearing", "trust"):
-            node = fields.obj_or(body.terms, role)
-            if node is not None:
-                named.append((fields.agent(node, "uri"), fields.text_or(node, "keyId")))
-        return tuple(named)
+        """Host and clearing an invitation names, with their keys' ids (B7); absent: this node."""
+        found = (read_node(self._terms(message), role) for role in ("host", "clearing"))
+        return tuple((node.uri, node.key_id) for node in found if node is not None)
+
+    def trust_named(self, message: Envelope) -> Named | None:
+        """The trust node an invitation names (B7)."""
+        return read_node(self._terms(message), "trust")
+
+    def _terms(self, message: Envelope) -> Mapping[str, Json]:
+        assert isinstance(message.body, Propose)
+        return message.body.terms
+
+    def trust_node(self, state: Conversation) -> Named | None:
+        """The trust node of a session; a counter-invitation does not change it."""
+        return None if state.invitation is None else state.invitation.trust
+
+    def signature(self, message: Envelope) -> str:
+        """The signature of a message."""
+        return message.signature
+
+    def check_shown(self, tag: str, signature: str, key: PublicKey) -> None:
+        """Check the signature of a message by its hash alone."""
+        check_unseen(tag, signature, key, prefix=SIGNING_PREFIX)
 
     def operator_named(self, message: Envelope) -> str | None:
         """The key of the operator an invitation names (B15); None leaves it to the node."""
-        body = message.body
-        assert isinstance(body, Propose)
-        operator = fields.obj_or(body.terms, OPERATOR)
+        operator = fields.obj_or(self._terms(message), OPERATOR)
         return None if operator is None else fields.text(operator, "keyId")
 
     def fold_message(

@@ -45,6 +45,7 @@ from treaty.dialects.asp.terms import (
     counter_invitation,
     make_commitment,
     make_invitation,
+    same_nodes,
 )
 from treaty.errors import Refused, SignatureError, WireError, shown
 from treaty.identity.evidence import check_evidence
@@ -98,6 +99,7 @@ def countered_invitation(conversation: Conversation, envelope: Envelope, at_ms: 
     if conversation.invitation.counter is not None:
         raise Refused("an invitation is countered once", "transition_invalid")
     counter_invitation(envelope, body)
+    same_nodes(conversation.invitation.terms, body.terms)
 
 
 def accepted_counter(conversation: Conversation, envelope: Envelope, at_ms: int) -> None:

@@ -7,6 +7,7 @@ first). Reading clamps nothing: values outside their bounds are refused with ``m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from treaty.core.commitment import Commitment, Escrow, Obligation
 from treaty.dialects.asp.choices import (
@@ -18,13 +19,16 @@ from treaty.dialects.asp.choices import (
     TIMEOUTS,
     Bounds,
 )
-from treaty.dialects.asp.conversation import CounterInvitation, Invitation
+from treaty.dialects.asp.conversation import CounterInvitation, Invitation, Named
 from treaty.dialects.asp.messages import Commit, Counter, Envelope, Promise, Propose
 from treaty.dialects.asp.schedules import method_of, read_schedule
 from treaty.errors import Refused, WireError, shown
 from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.evolving import evolve
+
+ROLES: Final = ("host", "clearing", "trust")
+"""What nodes do for a session (B7)."""
 
 
 def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation:
@@ -43,6 +47,7 @@ def make_invitation(envelope: Envelope, body: Propose, at_ms: int) -> Invitation
         required_trust=envelope.required_trust,
         delegates=delegates,
         format=read_format(body.terms),
+        trust=read_node(body.terms, "trust"),
     )
 
 
@@ -119,6 +124,34 @@ def read_format(terms: Mapping[str, Json]) -> str:
     if stated is not None and stated not in FORMATS:
         raise WireError(f"terms.format is {' or '.join(FORMATS)}", "unsupported_media_type")
     return stated or MIME
+
+
+def read_node(terms: Mapping[str, Json], role: str) -> Named | None:
+    """Read ``terms.host``, ``terms.clearing`` or ``terms.trust`` (B7); None when it is left out."""
+    node = fields.obj_or(terms, role)
+    if node is None:
+        return None
+    return Named(
+        uri=fields.agent(node, "uri"),
+        key_id=fields.ident_or(node, "keyId"),
+        url=fields.text_or(node, "url"),
+    )
+
+
+def same_nodes(before: Mapping[str, Json], terms: Mapping[str, Json]) -> None:
+    """A counter-invitation leaves host, clearing and trust node as they are.
+
+    Raises ``Refused`` (``policy_violation``).
+    """
+    for role in ROLES:
+        stated, now = read_node(before, role), read_node(terms, role)
+        if now is not None and (stated is None or not _same(stated, now)):
+            raise Refused(f"terms.{role} is not that of the invitation", "policy_violation")
+
+
+def _same(one: Named, other: Named) -> bool:
+    keys = {node.key_id for node in (one, other) if node.key_id is not None}
+    return one.uri == other.uri and len(keys) <= 1
 
 
 def read_listed(terms: Mapping[str, Json]) -> dict[str, bool]:
