@@ -69,10 +69,7 @@ class Witness:
 
     async def _check_pinned(self, agent: str, hosted: Hosted, message: Any, card: Card) -> None:
         """The same by the key that is pinned in the session, if that is another one."""
-        members = {**hosted.state.former, **hosted.state.participants}
-        member = members.get(agent)
-        text = None if member is None else member.public_key
-        key = card.key if text is None else read_public_key(text)
+        key = _pinned(hosted, agent) or card.key
         self._dialect.check_signature(message, key)
         if self._registry.is_revoked(agent, key.key_id):
             raise _revoked(key)
@@ -82,12 +79,19 @@ class Witness:
 
     async def _is_its_own(self, agent: str, session: str, position: int) -> bool:
         """Whether what was receipted at a position was said by the owner of the name."""
-        at_ms, key_id = await self._heard(agent, session, position)
         registered = await self._registry.registered(agent)
+        hosted: Hosted = await self._desk.state(session_stream(session))
+        pinned = _pinned(hosted, agent)
+        assert pinned is not None
+        if not registered.revoked:
+            return registered.has_held(pinned.key_id)
+        at_ms, key_id = await self._heard(agent, session, position, pinned)
         since_ms = registered.revoked.get(key_id)
         return registered.has_held(key_id) and (since_ms is None or at_ms < since_ms)
 
-    async def _heard(self, agent: str, session: str, position: int) -> tuple[int, str]:
+    async def _heard(
+        self, agent: str, session: str, position: int, pinned: PublicKey
+    ) -> tuple[int, str]:
         """When the message at a position came, and under which key its sender was heard then.
 
         A pin changes only after a fact that revokes it, so it is the one that the next such fact
@@ -101,10 +105,16 @@ class Witness:
                 if _revokes(log, agent):
                     return at_ms, fields.ident(log.data, "keyId")
             after = entries[-1].position
-        hosted: Hosted = await self._desk.state(stream)
-        members = {**hosted.state.former, **hosted.state.participants}
         assert at_ms is not None
-        return at_ms, read_public_key(members[agent].public_key).key_id
+        return at_ms, pinned.key_id
+
+
+def _pinned(hosted: Hosted, agent: str) -> PublicKey | None:
+    """The key that is pinned for an agent in a session, also when it has left."""
+    members = {**hosted.state.former, **hosted.state.participants}
+    member = members.get(agent)
+    text = None if member is None else member.public_key
+    return None if text is None else read_public_key(text)
 
 
 def _revokes(log: Receipt | HostFact, agent: str) -> TypeGuard[HostFact]:
