@@ -174,6 +174,14 @@ def test_what_both_parties_ask_is_listed_and_decided_one_by_one(office: Office) 
         (first, ALPHA, "Too dear?"),
         (second, BETA, "Too cheap?"),
     ]
+    alphas = {"TREATY_HOME": str(office.home / "alpha"), "TREATY_NODE": office.url}
+    shown = run("session", "show", session, "--as", ALPHA, "--node", office.url, env=alphas).stdout
+    rows = [line.split() for line in shown.splitlines() if " until" in line or " esc_" in line]
+    assert [row[:3] for row in rows] == [
+        ["escalationId", "by", "authority"],
+        [first, ALPHA, PERSON],
+        [second, BETA, PERSON],
+    ]
     both = office.run("inbox", "decide", session, "resume", "--as", PERSON)
     assert both.exit_code == 2
     assert f"name one: {first}, {second}" in " ".join(both.stderr.split())

@@ -200,6 +200,9 @@ def _show(document: Mapping[str, Json]) -> None:
             ("seen in", str(document["source"])),
         ]
     )
+    if asked := _objects(document["escalations"]):
+        heading("waits for a decision")
+        show_table(_ASKED, [[str(one[name]) for name in _ASKED] for one in asked], indent=2)
     for commitment in _objects(document["commitments"]):
         heading(f"commitment {commitment['commitmentId']}: {commitment['state']}")
         duties = _objects(commitment["obligations"])
@@ -217,6 +220,7 @@ def _show(document: Mapping[str, Json]) -> None:
     _show_messages(document)
 
 
+_ASKED: Final = ("escalationId", "by", "authority", "until")
 _DISPUTE: Final = ("disputeId", "commitmentId", "filedBy", "reason", "phase")
 _DUTY: Final = ("role", "party", "action", "deadline", "method", "state")
 
