@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -23,7 +24,7 @@ ODD: tuple[Any, ...] = (
     {"amount": "180.00", "currency": "USD"}, {"kind": "milestones"}, {"__proto__": 1},
 )  # fmt: skip
 AHEAD_MS = (61_000, 3_600_000, 86_400_000, 10**9)
-AMOUNTS = (0.01, 1, 7.77, 50, 180)
+CENTS = (2, 100, 777, 5_000, 18_000)
 METHODS = ("counterparty-confirm", "evidence", "escrow-release")
 NAMED = {
     "proposalId": "prop",
@@ -34,8 +35,23 @@ NAMED = {
     "queryId": "qry",
 }
 
+HOURS = {
+    "kind": "intervals", "parts": 3, "intervalMs": 3_600_000, "sla": 0.9,
+    "metric": {"url": "https://metrics.example/gpu"},
+}  # fmt: skip
+
 Record = tuple[dict[str, Any], str, str]
 """A record's content, who signs it, and where it is sent."""
+
+
+def halves(cents: int, soon: str) -> dict[str, Any]:
+    """Two milestones."""
+    shares = (cents // 2, cents - cents // 2)
+    parts = [
+        {"id": f"m{number}", "amount": share / 100, "deadline": soon}
+        for number, share in enumerate(shares)
+    ]
+    return {"kind": "milestones", "parts": parts}
 
 
 @dataclass
@@ -54,6 +70,8 @@ class Author:
         self.chance = chance
         self.agents = agents
         self.disputes: list[str] = []
+        self.versions: Counter[str] = Counter(agent.uri for agent in agents)
+        """Of the cards that are registered."""
         self._now_ms = now_ms
         self._number = 0
 
@@ -102,11 +120,11 @@ class Author:
         )
         if self.chance.random() < 0.9:
             del duties["provider"]["verification"]
-        escrow.update(payer=payer, payee=payee, amount=self.chance.choice(AMOUNTS))
-        halves = [{"id": f"m{number}", "shareBps": 5_000, "deadline": soon} for number in (1, 2)]
-        escrow["schedule"] = {"kind": "milestones", "milestones": halves}
+        cents = self.chance.choice(CENTS)
+        escrow.update(payer=payer, payee=payee, amount=cents / 100)
+        escrow["schedule"] = self.chance.choice((halves(cents, soon), HOURS))
         for key in ("schedule", "penaltyBps"):
-            if self.chance.random() < 0.8:
+            if self.chance.random() < 0.7:
                 del escrow[key]
         if self.chance.random() < 0.8:
             del body["proposalId"]
@@ -167,6 +185,16 @@ class Author:
         endorser, agent = self.chance.sample(self.agents, 2)
         body = {"endorser": endorser.uri, "agent": agent.uri, "at": self.now()}
         return body, endorser.uri, "/v1/trust/endorsements"
+
+    def _card(self, _talk: Talk) -> Record:
+        agent = self.chance.choice(self.agents)
+        body = json.loads(agent.card())
+        body["version"] = self.versions[agent.uri] + 1
+        body["capabilities"] = ["negotiate.compute", "provision.cloud"]
+        body["pricing"] = {"gpu": "A100", "pricePerHour": 3.5, "currency": "USD"}
+        body["accounts"] = ["did:ethr:84532:0x" + "ab" * 20]
+        body["schemas"], body["protocols"] = ["compute/1"], ["asp/0.1"]
+        return body, agent.uri, "/v1/asp/agents"
 
     def _revocation(self, _talk: Talk) -> Record:
         agent, other = self.chance.sample(self.agents, 2)

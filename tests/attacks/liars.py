@@ -12,12 +12,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
 from tests.attacks.contents import NAMED, ODD, Author, Talk
 from tests.http.nodes import Agent, Chain, World, encoded, signer
 from treaty.errors import TreatyError
+from treaty.identity.cards import UNSIGNED
 from treaty.identity.records import seal
 from treaty.wire.canonical import canonical
 from treaty.wire.money import money_from_json
@@ -27,10 +29,11 @@ MESSAGES = {
     "REJECT": 1, "WITHDRAW": 1, "COMMIT": 6, "DELEGATE": 2, "ESCALATE": 1, "CLOSE": 1,
 }  # fmt: skip
 RECORDS = {
-    "transfer": 2, "attestation": 1, "endorsement": 1, "revocation": 1, "dispute": 6,
+    "transfer": 2, "attestation": 1, "endorsement": 1, "revocation": 1, "card": 4, "dispute": 6,
     "evidence": 3, "reveal": 1, "vote": 1, "ruling": 3,
 }  # fmt: skip
 TERMS = ("timeouts", "format", "host", "clearing", "trust", "delegates", "discovery", "maxTurns")
+FILTERS = ("capability", "minTrustLevel", "minTrustScore", "maxPricePerHour", "cursor", "limit")
 WAITS_MS = (0, 0, 0, 0, 0, 0, 1, 50, 1_000, 5_000)
 LONG_MS = (20_000, 60_000, 3_600_000, 86_400_000)
 TALKS_MAX = 6
@@ -143,7 +146,8 @@ class Liars:
         body, by, path = self._author.record(kind, talk)
         self._spoil(body)
         try:
-            record = canonical(seal(kind, body, signer(by)))
+            unsigned = UNSIGNED if kind == "card" else ()
+            record = canonical(seal(kind, body, signer(by), unsigned=unsigned))
         except TreatyError:
             return
         answer = await self.here.post(path, record)
@@ -154,6 +158,8 @@ class Liars:
                 money = money_from_json(body["amount"], None)
                 sign = 1 if body["direction"] == "fund" else -1
                 self.found.funded[money.asset] += sign * money.units
+            if kind == "card":
+                self._author.versions[by] = body.get("version", 1)
             if kind == "dispute":
                 self._author.disputes.append(body["disputeId"])
         await self._look(talk)
@@ -164,9 +170,13 @@ class Liars:
         who = encoded(reader.uri)
         paths = [f"/v1/asp/disputes/{encoded(name)}" for name in self._author.disputes[-3:]]
         paths += [f"/v1/asp/agents/{who}/trust", f"/v1/ledger/accounts/{who}"]
-        paths += [f"/v1/asp/sessions/{talk.chain.session}"]
+        paths += [f"/v1/asp/sessions/{talk.chain.session}", f"/v1/asp/discover?{self._filter()}"]
         path = self._chance.choice(paths)
         self.found.note(await self.here.read(reader, path), path.encode())
+
+    def _filter(self) -> str:
+        name = self._chance.choice(FILTERS)
+        return urlencode({name: str(self._chance.choice(ODD)), "capability": "provision.*"})
 
     def _pick(self, weights: dict[str, int]) -> str:
         return self._chance.choices(list(weights), list(weights.values()))[0]
