@@ -106,6 +106,24 @@ async def test_the_samples_were_taken_when_the_revealed_secret_says() -> None:
 
 
 @simulated
+async def test_the_secret_is_shown_at_the_end_also_of_what_was_called_off() -> None:
+    async with Town(fetcher=Web({URL: (200, {})})) as town:
+        alpha, beta, session = await measured(town)
+        await later(90 * MINUTE)
+        for speaker in (alpha, beta):
+            await speaker.close(session, "cancelled")
+
+        reserved, *settled = await facts(town, session, "escrow")
+        secrets = [one["secret"] for one in settled if "secret" in one]
+        assert len(secrets) == 1
+        assert sha256_tag(bytes.fromhex(secrets[0])) == reserved["secretHash"]
+        assert "secret" in settled[-1]
+        await later(HOUR)
+        assert await town.inner.tasks("sample") == []
+        await check_copy(town, session)
+
+
+@simulated
 async def test_a_failed_sample_is_tried_twice_more_and_then_counts() -> None:
     tries: list[int] = []
 

@@ -36,7 +36,7 @@ STEPS_AT_ONCE: Final = 64
 Put = Callable[[Transaction, Any], None]
 """(transaction, state of the session): put tasks."""
 Sealed = Callable[[Transaction, str, Order], Mapping[str, Json]]
-"""(transaction, session, order): members of the reservation's fact."""
+"""(transaction, session, order): members of the fact of a reservation, or of its last settling."""
 
 
 Elsewhere = Callable[[Transaction, Any, Mapping[str, Json]], bool]
@@ -75,7 +75,8 @@ class FollowUp:
     def also(self, put: Put, sealed: Sealed | None = None) -> None:
         """Have another part of the node schedule what a session demands of it, after each entry.
 
-        ``sealed`` adds to the fact of a reservation what that part keeps secret until later.
+        ``sealed`` adds to the fact of a reservation what that part keeps secret until later, and
+        shows it in the fact that settles the last of it.
         """
         self._puts.append(put)
         self._sealed = sealed or self._sealed
@@ -154,7 +155,10 @@ class FollowUp:
             data["slice"] = order.slice
         if order.bond:
             data["bond"] = order.bond
-        if order.kind is OrderKind.RESERVE and not order.bond:
+        unsettled = [
+            one for one in state.commitments[order.commitment].shares if one.posted is None
+        ]
+        if not order.bond and (order.kind is OrderKind.RESERVE or len(unsettled) == 1):
             data |= self._sealed(transaction, state.id, order)
         if order.kind is OrderKind.SETTLE:
             data["posted"] = dict(money_to_json(Money(result.posted_units, asset)))

@@ -1,7 +1,8 @@
 """Measuring an interval: samples at instants that follow from a secret of the host (B13).
 
 The secret is drawn with the reservation; its hash stands in the reservation's fact, itself in
-the last measurement. What was counted so far is kept in a stream of its own, ``sampling/…``,
+the last measurement, and where the last of the escrow is settled: not every deal is measured to
+its end. What was counted so far is kept in a stream of its own, ``sampling/…``,
 written down every half minute: a sample the host missed is not counted, whatever the reason.
 
 Laws: a sample is taken once, tried again when it fails, and counts as failed only then; while one
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from treaty.core.checks import holds
-from treaty.core.commitment import Order
+from treaty.core.commitment import Order, OrderKind
 from treaty.core.schedule import (
     SAMPLE_LATE_MS,
     SAMPLE_RETRY_MS,
@@ -131,12 +132,17 @@ class Samples:
         follow_up.also(self._put, self._seal)
 
     def _seal(self, transaction: Transaction, session: str, order: Order) -> Mapping[str, Json]:
-        """Draw the secret of a reservation that will be measured; only its hash is stated."""
+        """Draw the secret of a reservation that will be measured; only its hash is stated.
+
+        When the last of it is settled the secret itself is.
+        """
         schedule = order.escrow.schedule
         if schedule is None or not schedule.measured:
             return {}
-        secret = transaction.entropy(SECRET_BYTES)
         stream = sampling_stream(session, order.commitment)
+        if order.kind is not OrderKind.RESERVE:
+            return {"secret": transaction.state(stream).secret.hex()}
+        secret = transaction.entropy(SECRET_BYTES)
         transaction.append(stream, "secret", canonical({"secret": secret.hex()}))
         return {"secretHash": sha256_tag(secret)}
 

@@ -101,6 +101,8 @@ class DealStage:
         """What the node states of currencies that a COMMIT asks for."""
         self.hidden: dict[str, Json] = {}
         """What the fact of a reservation says beside the money."""
+        self.shown: dict[str, Json] = {}
+        """The same for its settling."""
         self.state = TrustState(self.believed)
         self.records: list[tuple[str, dict[str, Json], Record]] = []
         self._drawn = 0
@@ -282,6 +284,7 @@ class DealStage:
                 voided = Money(order.units - order.post_units, asset)
                 data["posted"] = dict(money_to_json(Money(order.post_units, asset)))
                 data["voided"] = dict(money_to_json(voided))
+                data |= {} if order.bond else self.shown
             self.state_fact("escrow", data)
         for commitment in ASP.unreported(self.conversation):
             if ASP.settled(self.conversation, commitment).value_units:

@@ -194,6 +194,22 @@ def test_samples_that_do_not_follow_from_the_secret_are_named(wrong: dict[str, A
     assert failed(stage.export(), stage.roots()) == {"metric"}
 
 
+@pytest.mark.parametrize(
+    ("secret", "named"), [(SECRET, set()), (b"t" * 32, {"metric"}), (b"", {"metric"})]
+)
+def test_the_secret_shown_at_the_end_is_the_one_that_was_hidden(
+    secret: bytes, named: set[str]
+) -> None:
+    stage = sampled(ok=10)
+    stage.shown = {"secret": secret.hex()}
+    stage.now_ms += 86_400_000
+    timer = {"name": f"commitment:{COMMITMENT}", "due": format_instant(stage.now_ms)}
+    stage.state_fact("timer", timer)
+    stage.clear()
+
+    assert failed(stage.export(), stage.roots()) == named
+
+
 def test_a_slice_is_released_as_it_was_measured() -> None:
     stage = sampled(ok=10)
     stage.now_ms += 86_400_000

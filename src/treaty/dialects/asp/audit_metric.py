@@ -20,6 +20,7 @@ from treaty.dialects.asp.audit_chain import facts
 from treaty.dialects.asp.audit_file import Deal, Entry
 from treaty.dialects.asp.audit_fold import Played
 from treaty.dialects.asp.audit_keys import NO_ROOTS, anchored_keys
+from treaty.dialects.asp.deal import ESCROW
 from treaty.dialects.asp.watching import METRIC, opened, signed_value
 from treaty.errors import SignatureError, WireError
 from treaty.wire import fields
@@ -50,6 +51,10 @@ def check_metric(deal: Deal, played: Played, roots: Roots | None) -> Iterator[Fi
             yield from _check_samples(deal, commitment, entry, fact)
         else:
             yield from _check_reading(commitment, entry, fact, roots)
+    for entry, fact in facts(deal, ESCROW):
+        commitment = played.conversation.commitments.get(str(fact.data.get("commitmentId")))
+        if commitment is not None:
+            yield from _check_samples(deal, commitment, entry, fact)
     if not measured:
         yield lack(METRIC, "", "nothing was measured in this deal")
 
@@ -96,7 +101,10 @@ def _was_timely(check: Check, signed: Object, at_ms: int) -> bool:
 def _check_samples(
     deal: Deal, commitment: Commitment, entry: Entry, fact: HostFact
 ) -> Iterator[Finding]:
-    """With the last interval the secret is revealed; then every stated failure has its place."""
+    """With the last interval, and where the last of the escrow is settled, the secret is revealed.
+
+    Then every stated failure has its place.
+    """
     revealed = fact.data.get("secret")
     if revealed is None:
         return
@@ -107,7 +115,7 @@ def _check_samples(
         return
     hashes = [
         one.data.get("secretHash")
-        for _, one in facts(deal, "escrow")
+        for _, one in facts(deal, ESCROW)
         if one.data.get("commitmentId") == commitment.id and "secretHash" in one.data
     ]
     if hashes != [sha256_tag(secret)]:
