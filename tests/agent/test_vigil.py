@@ -12,8 +12,10 @@ import pytest
 
 from tests.agent.local import ALPHA, BETA, OPERATOR, Town, signer_of
 from tests.agent.scene import alpha_of, beta_of, end, market
-from tests.agent.test_disputing import bound_deal, rest_both, slow_service
+from tests.agent.test_disputing import bound_deal, rest, rest_both, slow_service
+from tests.agent.test_renewal import NEXT, card_by
 from tests.engine.test_disputes import judged
+from tests.engine.test_registry import revoke
 from tests.simulation.clock import later, now_ms, simulated
 from treaty.agent import Agent, Deal, file_dispute, serve
 from treaty.agent.vigil import Vigil
@@ -265,3 +267,19 @@ async def test_an_arbiter_is_told_until_it_has_voted() -> None:
             await later(6 * MINUTE)
             assert await agent.copies.open_disputes() == {}
             assert await agent.copies.unfinished() == []
+
+
+@simulated
+async def test_a_secret_promised_with_a_key_that_was_revoked_is_shown_under_its_successor() -> None:
+    async with quarrel() as (town, session, name):
+        await card_by(town, "alpha", NEXT)
+        await revoke(town, NEXT)
+        await later(1_000)
+        await card_by(town, NEXT, "alpha at last")
+        async with town.agent(NEXT, ALPHA) as alpha:
+            await alpha.resume(session)
+            await rest(town, name, NEXT, ALPHA)
+            await rest(town, name, "beta", BETA)
+            vigil = Vigil(alpha, keys=[signer_of("alpha")])
+            assert await vigil.look() == 1
+        assert await revealed(town, session, name) == {ALPHA}

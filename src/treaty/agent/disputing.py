@@ -101,10 +101,10 @@ async def reveal(deal: Deal, dispute: str, keys: Sequence[Signer] = ()) -> dict[
         raise Refused("no such dispute in this session", "reference_unknown")
     if not _is_waited_for(deal, found):
         raise Refused(f"nothing of {deal.me} is to be revealed now", "transition_invalid")
-    signer = _who_promised(deal, found, keys)
-    secret = arbiter_secret(signer, deal.id, found.commitment)
+    promised_by = _who_promised(deal, found, keys)
+    secret = arbiter_secret(promised_by, deal.id, found.commitment)
     record = make_reveal(
-        signer,
+        _who_is_heard(deal, (promised_by, deal.line.voice.signer, *keys)),
         dispute=dispute,
         session=deal.id,
         by=deal.me,
@@ -137,6 +137,12 @@ def _who_promised(deal: Deal, found: Dispute, keys: Sequence[Signer]) -> Signer:
         if arbiter_seed(signer, deal.id, found.commitment) == promised:
             return signer
     raise Refused("the secret was promised with a key that is not at hand", "hash_mismatch")
+
+
+def _who_is_heard(deal: Deal, signers: Sequence[Signer]) -> Signer:
+    """The key that is pinned here: after a revocation another than the promise was made with."""
+    pinned = deal.conversation.participants[deal.me].public_key
+    return next((one for one in signers if one.key.text == pinned), signers[0])
 
 
 async def reveal_due(deal: Deal, keys: Sequence[Signer] = ()) -> tuple[str, ...]:

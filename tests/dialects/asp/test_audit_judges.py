@@ -29,7 +29,6 @@ from treaty.dialects.asp.deal import withhold
 from treaty.errors import SignatureError, TreatyError
 from treaty.identity.cards import make_card
 from treaty.identity.disputes import make_finding
-from treaty.wire.instants import format_instant
 from treaty.wire.money import Money
 
 ELSEWHERE = "019526a1-8e1a-7000-8000-00000000dead"
@@ -221,7 +220,7 @@ def test_candidates_other_than_those_who_voted_draw_others() -> None:
 
 def test_an_arbiter_below_seventy_is_named() -> None:
     stage = judged(
-        # By the records as they were before anybody vouched for anybody.
+        # By the records before anybody was vouched for.
         dispute=lambda _stage, data: {**data, "standing": {**data["standing"], "size": 2}}
     )
 
@@ -229,16 +228,26 @@ def test_an_arbiter_below_seventy_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "standing", [None, {"size": 3}, {"size": 23, "at": "2026-03-07T13:00:00.000Z"}]
+    "standing", [None, {"size": 3}, {"size": 23, "at": "2026-03-07T15:00:00.000Z"}]
 )
-def test_records_that_were_not_those_of_the_time_are_named(standing: Any) -> None:
+def test_a_standing_that_cannot_have_been_is_named(standing: Any) -> None:
     stage = judged(dispute=replaced(standing=standing))
 
     assert "trust" in failed(stage.export(), stage.roots())
 
 
-def test_where_records_are_missing_nobody_is_accused() -> None:
-    stage = judged(dispute=replaced(standing={"size": 999, "at": format_instant(0)}))
+EARLY = "2026-03-07T13:50:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        pytest.param({"size": 999, "at": "2026-03-07T14:14:00.000Z"}, id="records are missing"),
+        pytest.param({"size": 23, "at": EARLY}, id="a clock that was set back, or an old time"),
+    ],
+)
+def test_where_it_cannot_be_told_nobody_is_accused(standing: Any) -> None:
+    stage = judged(dispute=replaced(standing=standing))
     report = verify(stage.export(), stage.roots())
 
     assert "trust" in report.of(Verdict.NOT_CHECKABLE)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from treaty.core.arbiters import SCORE_LEAST, have_dealt
 from treaty.core.deal import Finding, Roots, Verdict, lack
 from treaty.core.log import HostFact
-from treaty.core.trust import Identity, score
+from treaty.core.trust import Identity, Outcome, Record, score
 from treaty.dialects.asp.audit_chain import facts
 from treaty.dialects.asp.audit_file import Deal, Entry
 from treaty.dialects.asp.audit_fold import Played
@@ -93,6 +93,20 @@ def _check_operator(
             yield found
 
 
+def _is_of_elsewhere(deal: Deal, record: Record) -> bool:
+    """An outcome of another clearing: whether the host believes that one the file does not tell."""
+    return isinstance(record, Outcome) and record.clearing != deal.heading.host
+
+
+def _is_passed_over(deal: Deal, size: int, at_ms: int) -> bool:
+    """True when the log held more by then than the candidates were chosen by.
+
+    Only what the trust node dates itself tells: who attests or endorses may date it earlier.
+    """
+    later = (one.body for one in deal.outcomes if one.index >= size)
+    return any(isinstance(one, Identity) and one.at_ms < at_ms - FRESHNESS_MS for one in later)
+
+
 def _check_drawn(
     deal: Deal, conversation: Conversation, entry: Entry, fact: HostFact
 ) -> Iterator[Finding]:
@@ -108,13 +122,14 @@ def _check_drawn(
         yield Finding("trust", entry.where, f"by which records it chose: {error.detail}")
         return
     records = [one.body for one in deal.outcomes if one.index < size]
-    if len(records) != size:
-        yield lack("trust", entry.where, "how the arbiters stood then: not all records are here")
+    if len(records) != size or any(_is_of_elsewhere(deal, one) for one in records):
+        yield lack("trust", entry.where, "how the arbiters stood then: not all of it is here")
         return
-    if abs(entry.log.at_ms - at_ms) > FRESHNESS_MS or any(
-        one.index >= size and one.body.at_ms < at_ms - FRESHNESS_MS for one in deal.outcomes
-    ):
-        yield Finding("trust", entry.where, "candidates were chosen by records that were old")
+    if at_ms > entry.log.at_ms + FRESHNESS_MS:
+        yield Finding("trust", entry.where, "candidates were chosen at a time that was to come")
+    if at_ms < entry.log.at_ms - FRESHNESS_MS or _is_passed_over(deal, size, at_ms):
+        # So does a host whose clock was set back, and an old standing is the host's word alone.
+        yield lack("trust", entry.where, "candidates were chosen by records that were old")
     state = folded(records, everybody(deal))
     for uri in dispute.arbiters:
         found = score(state, uri, at_ms).score
