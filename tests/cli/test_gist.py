@@ -123,11 +123,20 @@ def test_an_amount_nobody_would_write_is_a_question_mark_and_no_work(amount) -> 
 
 
 @pytest.mark.parametrize(
-    ("amount", "shown"),
-    [("180.00", "$180.00"), (3.5, "$3.50"), (1e6, "$1,000,000.00"), (-1, "$-1.00")],
+    ("amount", "currency", "shown"),
+    [
+        ("180.00", "USD", "$180.00"),
+        (3.5, "USD", "$3.50"),
+        (1e6, "USD", "$1,000,000.00"),
+        (-1, "USD", "$-1.00"),
+        ("180.5", "EUR", "€180.50"),
+        (26866, "JPY", "JPY 26,866"),
+        ("55.1", "KWD", "KWD 55.100"),
+        (1, "points", "points 1.00"),
+    ],
 )
-def test_an_amount_has_two_decimals(amount, shown: str) -> None:
-    assert money(amount) == shown
+def test_an_amount_has_the_decimals_of_its_currency(amount, currency: str, shown: str) -> None:
+    assert money(amount, currency) == shown
 
 
 JSON = st.recursive(

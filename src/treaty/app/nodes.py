@@ -244,10 +244,13 @@ class LocalNode:
 
 
 @asynccontextmanager
-async def local_node(complain: Complain = print) -> AsyncIterator[LocalNode]:
+async def local_node(
+    complain: Complain = print, *, usd_rates: UsdRates | None = None
+) -> AsyncIterator[LocalNode]:
     """A real node on a free loopback port, in this process, for trying things and for tests.
 
-    It speaks HTTP like any other node; its store is memory and ends with the block.
+    It speaks HTTP like any other node; its store is memory and ends with the block. Beside
+    dollars it takes the currencies that are given a rate.
     """
     from treaty.http.limits import Settings
     from treaty.http.server import make_app
@@ -256,7 +259,9 @@ async def local_node(complain: Complain = print) -> AsyncIterator[LocalNode]:
     with TemporaryDirectory(prefix="treaty-local-") as folder:
         home = Path(folder)
         operator_key = home / "operator.key"
-        plan = NodePlan(db=None, operator_key=operator_key, port=0, services=None)
+        plan = NodePlan(
+            db=None, operator_key=operator_key, port=0, services=None, usd_rates=usd_rates or {}
+        )
         opened = await open_node(plan, complain)
         stop, ready = asyncio.Event(), asyncio.Event()
         app = make_app(opened.node, settings=Settings())

@@ -28,7 +28,7 @@ from treaty.dialects.asp.messages import (
 )
 from treaty.errors import WireError
 from treaty.wire.canonical import Json
-from treaty.wire.money import amount_text, decimal_number
+from treaty.wire.money import ASSETS, amount_text, decimal_number
 
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 DIGITS_MAX: Final = 15
@@ -89,7 +89,8 @@ def money(amount: Json, currency: str = "USD") -> str:
         return "?"
     if not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX:
         return "?"
-    return f"{SIGNS.get(currency, currency + ' ')}{value:,.2f}"
+    decimals = ASSETS[currency].decimals if currency in ASSETS else 2
+    return f"{SIGNS.get(currency, currency + ' ')}{value:,.{decimals}f}"
 
 
 def _offer(body: Propose | Counter) -> str:

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from treaty.core.deal import Finding, Report, Roots, Verdict, judged, lack
+from treaty.dialects.asp.audit_ceilings import check_ceilings
 from treaty.dialects.asp.audit_chain import (
     check_discovery,
     check_links,
@@ -98,6 +99,7 @@ def _checked(deal: Deal, roots: Roots | None) -> Iterator[Finding]:
     yield from check_complete(deal, played, roots)
     yield from check_terms(deal)
     yield from check_escrow(deal, played.conversation, played.stopped, roots)
+    yield from check_ceilings(deal, played)
     yield from check_trust(deal, played, roots, pins)
     yield from check_metric(deal, played, roots)
     yield from check_judges(deal, played, roots)
