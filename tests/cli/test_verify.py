@@ -151,6 +151,14 @@ def test_three_files_are_misuse(deal_file: Path) -> None:
     _misused(run("verify", deal_file, deal_file, deal_file), "one file, or two to compare")
 
 
+@pytest.mark.parametrize("file", ["mrp_deals/seed.json", "actp_deals/by_quote.json"])
+def test_only_copies_of_a_session_are_compared(deal_file: Path, file: str) -> None:
+    other = Path(__file__).parents[2] / "conformance" / "vectors" / file
+
+    for pair in ((other, other), (deal_file, other), (other, deal_file)):
+        _misused(run("verify", *pair), "two copies are compared of asp/0.1")
+
+
 def test_standard_input_is_read_once() -> None:
     _misused(run("verify", "-", "-", input=b"{}"), "one file, or two to compare")
 

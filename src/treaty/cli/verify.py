@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 STDIN: Final = "-"
 MARKS: Final = {"verified": "green", "failed": "bold red", "not checkable": "yellow"}
 FILES_MAX: Final = 2
+COMPARED: Final = "asp/0.1"
+"""The dialect with a host, whose log two parties keep copies of."""
 
 
 @click.command()
@@ -61,7 +63,7 @@ def verify(
         anchors = None if roots is None else _read_roots(roots)
         deals = [_read_deal(name) for name in files]
         reports = [_check(name, deal, anchors) for name, deal in zip(files, deals, strict=True)]
-        compared = _compare(deals, anchors) if len(deals) == FILES_MAX else None
+        compared = _compare(files, reports, deals, anchors) if len(deals) == FILES_MAX else None
         reports, compared = _required(reports, compared, require)
     if as_json:
         _show_programs(reports, compared)
@@ -123,9 +125,16 @@ def _check(name: str, deal: Json, anchors: Json) -> Report:
         raise Misused(f"{name}: {error.detail}", code=error.code, advice=_ADVICE) from error
 
 
-def _compare(deals: Sequence[Json], anchors: Json) -> Report:
+def _compare(
+    names: Sequence[str], reports: Sequence[Report], deals: Sequence[Json], anchors: Json
+) -> Report:
     from treaty import app
+    from treaty.cli.failures import Misused
 
+    for name, report in zip(names, reports, strict=True):
+        if report.dialect != COMPARED:
+            what = f"{name} is a deal of {report.dialect}; two copies are compared of {COMPARED}"
+            raise Misused(what, advice="check them one by one")
     return app.compare(deals[0], deals[1], anchors)
 
 
