@@ -123,7 +123,9 @@ def test_the_exporters_own_words_are_called_that() -> None:
     claim = verify(by_acceptance(), ROOTS).claim("account")
 
     assert claim is not None
-    assert claim.detail == "times, moves and budget are the consumer's own word"
+    assert (
+        claim.detail == "what was said before, times, moves and budget are the consumer's own word"
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,20 @@ def test_what_is_missing_or_of_another_form_is_no_form(bend: Any) -> None:
     bend(deal)
 
     assert "form" in failed(verify(deal, ROOTS))
+
+
+def test_a_first_round_that_was_left_out_is_the_exporters_word() -> None:
+    deal = by_acceptance()
+    gone = deal["hashes"][:2]
+    for name in ("raw", "messages", "hashes", "at"):
+        del deal[name][:2]
+    moves = deal["policy"]["moves"]
+    deal["policy"]["moves"] = [one for one in moves if one["answers"] not in gone]
+
+    report = verify(deal, ROOTS)
+
+    assert report.of(Verdict.NOT_CHECKABLE) == ("account",)
+    assert "what was said before" in report.claim("account").detail
 
 
 def test_the_copy_of_the_other_party_has_other_moves() -> None:

@@ -1,7 +1,8 @@
 """How a negotiation ended, offline: the claims complete and accepted, and the exporter's account.
 
-When a message came, which moves the exporter's policy made and what became of its budget is said
-by nobody else: the claim ``account`` tells a reader so, and is never more than not checkable.
+What was said before the first message of the file (a quote names nothing before it), when a
+message came, which moves the exporter's policy made and what became of its budget is said by
+nobody else: the claim ``account`` tells a reader so, and is never more than not checkable.
 
 Read next: ``audit``.
 """
@@ -122,4 +123,6 @@ def account_findings(file: File) -> Iterator[Finding]:
         one = by_hash.get(answered)
         if one is not None and isinstance(one.message, CounterOffer) == (file.by == "consumer"):
             yield Finding(ACCOUNT, "policy", f"the {file.by} answers {one.where}, which is its own")
-    yield lack(ACCOUNT, "", f"times, moves and budget are the {file.by}'s own word")
+    yield lack(
+        ACCOUNT, "", f"what was said before, times, moves and budget are the {file.by}'s own word"
+    )
