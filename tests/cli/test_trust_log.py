@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.town import ALPHA, BETA, STRANGER, Town
+from tests.cli.town import ALPHA, BETA, STRANGER, Town, run
 
 
 @pytest.fixture
@@ -83,6 +83,22 @@ def test_a_score_of_another_time_can_be_asked_for(town: Town, extract: Path) -> 
 
     assert told["at"] == "2036-01-31T00:00:00.000Z"
     assert (told["score"]["score"], told["score"]["provisional"]) == ("49.0", True)
+
+
+def test_of_an_earlier_time_no_later_record_counts() -> None:
+    """Half-way through the vectors' log: what came after it breaks the first one's score."""
+    vectors = Path(__file__).parents[2] / "conformance" / "vectors" / "trust"
+    scores = json.loads((vectors / "scores.json").read_text("utf-8"))["scores"]
+    then, now = (one for one in scores[:1] + scores[11:12])
+    assert {then["agent"], now["agent"]} == {"agent://org0.example/agent"}
+    assert (then["score"], now["score"]) == ("89.9", "24.9")
+
+    for stated, last in ((then, "89.9"), (now, "24.9")):
+        about = (stated["agent"], "--extract", vectors / "log.json", "--at", stated["at"], "--json")
+        made = json.loads(run("trust", "recompute", *about).stdout)["score"]
+        steps = json.loads(run("trust", "explain", *about).stdout)["steps"]
+        assert (made["score"], made["components"]) == (last, stated["components"])
+        assert steps[-1]["after"] == last
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,12 @@ def log(node: str | None, db: Path | None, out: Path | None, as_json: bool) -> N
     metavar="FILE",
     help="The score to compare with, as `treaty trust show --json` prints it.",
 )
-@click.option("--at", type=instant, metavar="TIME", help="Compute the score of this time.")
+@click.option(
+    "--at",
+    type=instant,
+    metavar="TIME",
+    help="Compute the score of this time, as the log was then.",
+)
 @roots_option
 @click.option(
     "--require",
@@ -124,6 +129,8 @@ def recompute(
     stated = view if view is not None else taken.head
     at_ms = parse_instant(str(stated["at"])) if at is None else at
     ahead = taken if view is None else taken.before(size_of(view, taken))
+    if at is not None:
+        ahead = ahead.until(at)
     score = recomputed(ahead, agent, at_ms, believed(taken, anchors))
     _show_recomputed(score, report, at_ms, as_json=as_json)
     if not report.ok:
@@ -169,6 +176,8 @@ def explain(
     at_ms = parse_instant(str(stated["at"])) if at is None else at
     anchors = None if roots is None else read_anchors(roots)
     ahead = taken if view is None else taken.before(size_of(view, taken))
+    if at is not None:
+        ahead = ahead.until(at)
     all_steps = history(ahead.records, agent, believed(taken, anchors), at_ms)
     _show_steps(agent, deque(all_steps, last), at_ms, as_json=as_json)
 

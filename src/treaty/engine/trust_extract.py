@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final
 
 from treaty.core.deal import Finding, Report, Roots, judged, lack
@@ -107,6 +108,11 @@ class Extract:
     def before(self, size: int) -> Extract:
         """The same extract with the first ``size`` records only, under the same head."""
         return replace(self, lines=tuple(line for line in self.lines if line.index < size))
+
+    def until(self, at_ms: int) -> Extract:
+        """The same extract as the log was at a time: up to the first record that is later."""
+        known = takewhile(lambda line: line.body.at_ms <= at_ms, self.lines)
+        return replace(self, lines=tuple(known))
 
 
 _LINE: Final = frozenset(("index", "kind", "record", "proof"))
