@@ -6,7 +6,7 @@ import click
 import pytest
 
 from tests.cli.town import ALPHA, BETA, STRANGER, Town
-from treaty.cli.discover import WHY, decimal
+from treaty.cli.discover import PRICE, WHY, decimal
 from treaty.core.matching import Candidate, Need, Price, failing_filters
 
 
@@ -33,7 +33,7 @@ def test_an_agent_asks_and_is_answered_under_signatures(town: Town) -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        (("--max-price-per-hour", "3.49"), WHY["maxPrice"]),
+        (("--max-price-per-hour", "3.49"), WHY[PRICE]),
         (("--min-score", "91.1"), WHY["minTrustScore"]),
     ],
 )

@@ -18,6 +18,8 @@ from tests.cli.town import ALPHA, BETA, STRANGER, run, serving
 from treaty import app
 from treaty.agent import Service, serve
 from treaty.agent.deal import Deal
+from treaty.cli.failures import Misused
+from treaty.cli.inbox import Waiting, several
 
 PERSON = "agent://acme.com/people/finance"
 
@@ -207,3 +209,13 @@ def test_whose_inbox_has_to_be_said(office: Office) -> None:
         assert done.exit_code == 2
         assert "--as" in done.stderr
     assert office.run("inbox", "decide", "esc_1", "perhaps", "--as", PERSON).exit_code == 2
+
+
+def test_one_id_in_several_sessions_is_told_apart_by_the_session() -> None:
+    twins = [
+        Waiting("decision", session, ALPHA, True, "ESCALATED", "", "esc_1", "Too dear?", ())
+        for session in ("s1", "s2")
+    ]
+    refused = several("esc_1", PERSON, twins)
+    assert isinstance(refused, Misused)
+    assert refused.advice == "name the session: s1, s2"

@@ -147,6 +147,7 @@ async def test_a_first_look_needs_no_signature(query: str, found: str) -> None:
         "minTrustLevel=1&minTrustLevel=1",
         "maxPricePerHour=1e999",
         "cursor=nonsense",
+        "cursor=49.%C2%B2~agent://a.test/gpu",
     ],
 )
 @simulated
@@ -155,6 +156,20 @@ async def test_a_filter_that_is_not_understood_is_not_passed_over(query: str) ->
         answer = await here.http.get(f"/v1/asp/discover?{query}")
 
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@simulated
+async def test_a_near_miss_names_the_filter_as_it_was_asked() -> None:
+    async with world() as here:
+        await market(here)
+
+        answer = await here.http.get(
+            "/v1/asp/discover?capability=provision.cloud&maxPricePerHour=0.01"
+        )
+
+        missed = answer.json()["nearMisses"]
+        assert missed
+        assert {one["filter"] for one in missed} == {"maxPricePerHour"}
 
 
 @simulated

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from treaty.cli.terminal import Cell
     from treaty.wire.canonical import Json
 
+PRICE: Final = "maxPrice"
+"""How every filter on a price begins; the rest is the unit."""
 WHY: Final = {
     "capability": "does not offer it",
     "minTrustLevel": "its trust level is lower",
     "minTrustScore": "its trust score is lower",
-    "maxPrice": "it asks more, or names no such price",
+    PRICE: "it asks more, or names no such price",
     "schema": "does not speak that schema",
     "protocol": "does not speak that protocol",
     "organization": "belongs to another organisation",
@@ -158,7 +160,8 @@ def _list(value: Json) -> list[Json]:
 
 
 def _why(name: str) -> str:
-    return WHY.get(name, f"fails {name}")
+    named = PRICE if name.startswith(PRICE) else name
+    return WHY.get(named, f"fails {name}")
 
 
 def _row(agent: Mapping[str, Json]) -> tuple[Cell, ...]:

@@ -14,7 +14,7 @@ import click
 from treaty.cli.options import as_option, json_option, next_line, node_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from treaty.cli.terminal import Cell
     from treaty.engine.items import InboxItem
@@ -269,11 +269,23 @@ def decide(
         say(f"{receipt['decision']}: session {receipt['session']} is {receipt['state']}", "bold")
 
 
+def several(waiting: str, uri: str, still: Sequence[Waiting]) -> Exception:
+    """One session may have two escalations, and one id may stand in several sessions."""
+    from treaty.cli.failures import Misused
+
+    if waiting == still[0].session:
+        names = ", ".join(one.name for one in still)
+        return Misused(f"both parties of {waiting} wait for {uri}", advice=f"name one: {names}")
+    sessions = ", ".join(one.session for one in still)
+    return Misused(
+        f"{waiting} waits for {uri} in several sessions", advice=f"name the session: {sessions}"
+    )
+
+
 async def _decide(
     uri: str, waiting: str, decision: str, note: str, node: str | None
 ) -> dict[str, Json]:
     from treaty import app
-    from treaty.cli.failures import Misused
     from treaty.cli.nodes import reaching, signer_of
     from treaty.errors import Refused
 
@@ -289,8 +301,7 @@ async def _decide(
     if not still:
         raise Refused(f"{waiting} waits no longer", "reference_unknown")
     if len(still) > 1:
-        names = ", ".join(one.name for one in still)
-        raise Misused(f"both parties of {waiting} wait for {uri}", advice=f"name one: {names}")
+        raise several(waiting, uri, still)
     async with reaching(), app.Agent(uri, node=node, signer=signer) as me:
         deal = await me.join(still[0].session, still[0].by)
         envelope = await deal.resolve(decision, note, escalation=still[0].name)

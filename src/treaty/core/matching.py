@@ -89,6 +89,9 @@ class Page:
     near_misses: tuple[NearMiss, ...]
 
 
+PRICE_FILTER: Final = "maxPrice"
+"""The filter on a price, whatever its unit."""
+
 Rank: TypeAlias = tuple[Decimal, str]
 _Filter: TypeAlias = tuple[str, Callable[[Candidate], bool]]
 
@@ -118,7 +121,7 @@ def _stated(need: Need) -> tuple[_Filter, ...]:
     if score is not None:
         stated.append(("minTrustScore", lambda one: one.score >= score))
     if price is not None:
-        stated.append(("maxPrice", lambda one: _within(price, one.prices)))
+        stated.append((PRICE_FILTER, lambda one: _within(price, one.prices)))
     if need.schema is not None:
         stated.append(("schema", lambda one: need.schema in one.schemas))
     if need.protocol is not None:

@@ -110,8 +110,8 @@ async def discover(ask: Ask) -> Response:
 
 async def look(ask: Ask) -> Response:
     """The same without signatures, for people and for a first look (B19)."""
-    need = read_need(_filters(ask.query))
-    return json(page_to_json(ask.node.registry.search(need)))
+    asked = _filters(ask.query)
+    return json(page_to_json(ask.node.registry.search(read_need(asked)), asked))
 
 
 def _filters(query: QueryParams) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from treaty.core.matching import PAGE_MAX, Candidate, Need, Page, Price
+from treaty.core.matching import PAGE_MAX, PRICE_FILTER, Candidate, Need, Page, Price
 from treaty.dialects.asp.choices import SALT_BYTES
 from treaty.dialects.asp.codec import compose, decode_pre_session, seal
 from treaty.dialects.asp.messages import Envelope, Performative, Query
@@ -95,19 +95,27 @@ def read_cursor(text: str | None) -> tuple[Decimal, str] | None:
         return None
     score, mark, uri = text.partition("~")
     whole, _, part = score.partition(".")
-    digits = whole.isascii() and whole.isdigit() and (not part or part.isdigit())
+    digits = score.isascii() and whole.isdigit() and (not part or part.isdigit())
     if not mark or not digits or len(score) > 8:
         raise WireError(f"cursor {shown(text)} is not one that was given out")
     return Decimal(score), fields.agent({"cursor": uri}, "cursor")
 
 
-def page_to_json(page: Page) -> dict[str, Json]:
-    """An answer's data: agents, totals, near misses, the next cursor (B19)."""
+def page_to_json(page: Page, asked: Mapping[str, Json]) -> dict[str, Json]:
+    """An answer's data: agents, totals, near misses, the next cursor (B19).
+
+    A near miss names the filter as it was ``asked``, so that it can be left out or relaxed.
+    """
+    price = next((name for name in asked if name.startswith(_PRICE)), PRICE_FILTER)
     data: dict[str, Json] = {"agents": [_agent(one) for one in page.found]}
     data["totalResults" if page.exact else "atLeast"] = page.total
     if page.near_misses:
         data["nearMisses"] = [
-            {"uri": miss.candidate.uri, "filter": miss.filter} for miss in page.near_misses
+            {
+                "uri": miss.candidate.uri,
+                "filter": price if miss.filter == PRICE_FILTER else miss.filter,
+            }
+            for miss in page.near_misses
         ]
     if page.more and page.found:
         last = page.found[-1]
@@ -159,7 +167,7 @@ def answer_query(
     """The registry's signed answer, chained to the question and echoing its id (B8)."""
     body = question.body
     assert isinstance(body, Query)
-    data: dict[str, Any] = {"queryId": body.query_id, **page_to_json(page)}
+    data: dict[str, Any] = {"queryId": body.query_id, **page_to_json(page, body.parameters)}
     capability = body.parameters.get("capability", "any capability")
     document = compose(
         message_id=uuid7(at_ms, entropy[:16]),
