@@ -26,7 +26,8 @@ from tests.engine.speaker import CAROL, Speaker, bound, people
 from tests.engine.test_sessions import everything
 from tests.engine.test_trust import log
 from tests.simulation.clock import jump, later, now_ms, simulated
-from treaty.engine.outcomes import LATE_MAX
+from treaty.engine.outcomes import A_DAY_MAX, DAY_MS, LATE_MAX, day_stream
+from treaty.engine.ports import Append, Entry, Unit
 from treaty.errors import TreatyError
 from treaty.identity.cards import key_hash, make_card, make_rotation, open_card
 from treaty.identity.records import open_record, seal
@@ -294,6 +295,25 @@ async def test_who_has_a_new_key_is_still_known_by_the_old_one() -> None:
         await town.at_home().registry.register(canonical(following))
 
         assert (await hand_in(town))[1]
+
+
+@simulated
+async def test_so_many_outcomes_a_day_are_taken_of_one_clearing() -> None:
+    async with trusting() as town:
+        await known(town)
+        day = day_stream(CLEARING, now_ms())
+        for after in range(0, A_DAY_MAX, 1_000):
+            places = range(after + 1, after + 1_001)
+            heard = tuple(Entry(day, place, "heard", b"{}") for place in places)
+            await town.inner.commit(Unit(appends=(Append(day, after, heard),)))
+        record = seal("outcome", body(town), LISTED)
+        refusal = await check_refused(town, record, "rate_limited")
+
+        assert refusal.data["retryAfterMs"] == DAY_MS - now_ms() % DAY_MS
+        await town.stop()
+        jump(refusal.data["retryAfterMs"])
+        await town.wake()
+        assert (await take(town, record))[1]
 
 
 # What is left out shows.

@@ -40,15 +40,21 @@ from treaty.wire import fields
 from treaty.wire.canonical import Json, canonical, read_json
 from treaty.wire.digest import content_tag
 from treaty.wire.evolving import evolve
+from treaty.wire.instants import format_instant
 
 TAKEN: Final = "taken"
 NUMBERED: Final = "numbered"
+HEARD: Final = "heard"
 CLEARINGS: Final = "clearings"
 """The setting under which the listed clearings are stored."""
 CLEARINGS_MAX: Final = 256
 LATE_MAX: Final = 256
 """Numbers of one agent at one clearing that may still come late."""
 REPORT_BYTES_MAX: Final = 16_384
+A_DAY_MAX: Final = 10_000
+"""Outcomes taken of one clearing in a day of UTC."""
+DAY_MS: Final = 86_400_000
+_DAY_CHARS: Final = len("2026-03-07")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,11 @@ class Numbered:
 def taken_stream(session: str, commitment: str) -> str:
     """Name of the stream that holds what was reported about one commitment."""
     return f"{TAKEN}/{session}/{content_tag(commitment)}"
+
+
+def day_stream(clearing: str, at_ms: int) -> str:
+    """Name of the stream that counts what was taken of one clearing on the day of an instant."""
+    return f"{HEARD}/{format_instant(at_ms)[:_DAY_CHARS]}/{clearing}"
 
 
 def numbered_stream(clearing: str, agent: str) -> str:
@@ -128,6 +139,7 @@ class Outcomes:
         self.listed: tuple[Anchor, ...] = ()
         """The clearings whose outcomes are taken, beside this node's own."""
         desk.register(TAKEN, Kind(lambda _stream: Taken(), _fold_taken))
+        desk.register(HEARD, Kind(lambda _stream: None, lambda _state, _entry, _parsed: None))
         desk.register(NUMBERED, Kind(lambda _stream: Numbered(), _fold_numbered))
 
     def believe(self, clearings: tuple[Anchor, ...]) -> None:
@@ -141,7 +153,7 @@ class Outcomes:
         The answer is ``{commitmentId, index, record, scores, trust}``. Raises ``WireError``,
         ``SignatureError``; ``Refused``: ``clearing_unlisted``, ``policy_violation`` (for another
         trust node), ``duplicate``, ``proof_invalid`` (dated ahead), ``unknown_agent``,
-        ``outcome_unproven``.
+        ``outcome_unproven``, ``rate_limited``.
         """
         signed, report = self._read(record)
         outcome = report.outcome
@@ -210,6 +222,7 @@ class Outcomes:
     ) -> dict[str, Json]:
         outcome = report.outcome
         stream = taken_stream(outcome.session, outcome.commitment)
+        day = day_stream(outcome.clearing, self._desk.clock())
         counted = {
             numbered_stream(outcome.clearing, party.agent): party.number or 0
             for party in outcome.parties
@@ -219,6 +232,13 @@ class Outcomes:
             taken: Taken = transaction.state(stream)
             if taken.answer is not None:
                 return _same(taken, tag)
+            if transaction.position(day) >= A_DAY_MAX:
+                raise Refused(
+                    f"{A_DAY_MAX} outcomes a day are taken of one clearing",
+                    "rate_limited",
+                    data={"retryAfterMs": DAY_MS - transaction.now_ms % DAY_MS},
+                )
+            transaction.append(day, HEARD, canonical({"session": outcome.session}))
             for name, number in counted.items():
                 _check_number(transaction.state(name), number)
                 transaction.append(name, "number", canonical({"number": number}))
@@ -233,7 +253,7 @@ class Outcomes:
             transaction.append(stream, TAKEN, canonical({"hash": tag, "answer": answer}))
             return answer
 
-        return await self._desk.transact((LOG, stream, *counted), decide)
+        return await self._desk.transact((LOG, stream, day, *counted), decide)
 
     def _weighable(self, report: Report, now_ms: int) -> Outcome:
         """The outcome at this node's time, with the standings it gave before the session."""

@@ -61,7 +61,7 @@ ANSWER_MS: Final = 10_000
 PAUSE_MS: Final = 2_000
 PAUSE_MOST_MS: Final = 4 * 3_600_000
 TRYING_MS: Final = 30 * 86_400_000
-"""How long a report is handed in again; then it stays untold, and the log says so."""
+"""How long a report is handed in again; then it is given up."""
 PAGE: Final = 16
 """Entries of a session that are read at once; each may be large."""
 _PATH: Final = "/v1/trust"
