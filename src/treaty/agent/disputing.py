@@ -18,7 +18,7 @@ from typing import Final
 from treaty.agent.deal import Deal
 from treaty.core.dispute import Dispute, Phase
 from treaty.dialects.asp.choices import FRESHNESS_MS
-from treaty.errors import Refused
+from treaty.errors import Refused, TreatyError
 from treaty.identity.disputes import (
     arbiter_secret,
     arbiter_seed,
@@ -148,19 +148,23 @@ def _who_is_heard(deal: Deal, signers: Sequence[Signer]) -> Signer:
 async def reveal_due(deal: Deal, keys: Sequence[Signer] = ()) -> tuple[str, ...]:
     """Reveal wherever this party's secret is waited for; gives the disputes where it did.
 
-    What another process of this agent has revealed meanwhile is no error.
+    What another process of this agent has revealed meanwhile is no error. One that cannot be
+    revealed in keeps no other waiting; why, is raised at the end.
     """
-    done = []
+    done, failed = [], list[TreatyError]()
     for found in tuple(deal.conversation.disputes.values()):
         if not _is_waited_for(deal, found):
             continue
         try:
             await reveal(deal, found.id, keys)
             done.append(found.id)
-        except Refused as refusal:
-            if refusal.code not in OVERTAKEN:
-                raise
-            await deal.line.sync()
+        except TreatyError as error:
+            if error.code not in OVERTAKEN:
+                failed.append(error)
+            else:
+                await deal.line.sync()
+    if failed:
+        raise failed[0]
     return tuple(done)
 
 
