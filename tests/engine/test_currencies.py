@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from treaty.engine.hosted import session_stream
 from treaty.engine.trust import LOG
 from treaty.errors import Refused
 from treaty.store.memory import MemoryStore
+from treaty.wire.money import Money, amount_text
 
 
 async def parties(town: Town, currency: str, units: int) -> tuple[Speaker, Speaker]:
@@ -151,6 +153,37 @@ def test_what_is_open_in_all_currencies_is_one_sum(first: str) -> None:
                 await bound(alpha, beta, units=1, currency="EUR")
 
     check()
+
+
+@simulated
+async def test_two_currencies_at_once_do_not_both_find_the_room_that_is_there_once() -> None:
+    async with Town(usd_rates={"EUR": "1.08"}) as town:
+        alpha, beta = await parties(town, "EUR", 500_000)
+        sessions = [await introduced(alpha, beta) for _ in range(2)]
+        for session in sessions:
+            await alpha.propose(session, "p1")
+        answers = await asyncio.gather(
+            alpha.commit(sessions[0], units=60_000, currency="EUR"),
+            alpha.commit(sessions[1], units=60_000, currency="USD"),
+            return_exceptions=True,
+        )
+
+        assert [one.code for one in answers if isinstance(one, Refused)] == ["ceiling_exceeded"]
+
+
+@simulated
+async def test_each_currency_is_conserved_by_itself() -> None:
+    async with Town(usd_rates={"EUR": "1.08", "JPY": "0.0067"}) as town:
+        alpha, beta = await parties(town, "EUR", 50_000)
+        await town.fund(ALPHA, 70_000, "JPY")
+        for currency, units in (("EUR", 4_001), ("JPY", 30_003), ("USD", 777)):
+            session = await bound(alpha, beta, units=units, currency=currency)
+            await finish(alpha, beta, session)
+            paid = amount_text(Money(units, currency))
+            assert await balance(town, BETA, currency) == (paid, amount_text(Money(0, currency)))
+
+        left = {"EUR": "459.99", "JPY": "39997", "USD": "4992.23"}
+        assert {code: (await balance(town, ALPHA, code))[0] for code in left} == left
 
 
 @simulated

@@ -6,14 +6,17 @@ import asyncio
 import datetime
 import gzip
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
+import httpcore
 import pytest
 
 from tests.http.pages import Asked, Write, page, pages
 from treaty.engine.fetching import Fetcher
 from treaty.errors import MisuseError, Refused, TreatyError, UnavailableError
 from treaty.http.guarded import GuardedClient
+from treaty.http.pinned import PinnedBackend, Rules
 
 pytestmark = pytest.mark.anyio
 
@@ -515,6 +518,17 @@ async def test_many_names_of_one_address_are_one_address() -> None:
 
     assert codes == ["", "", "", "rate_limited", "rate_limited"]
     assert len(served.asked) == 3
+
+
+async def test_an_address_of_ipv6_is_counted_with_its_neighbours() -> None:
+    found: list[str] = []
+    backend = PinnedBackend(Rules(allow_loopback=True), resolving(("::1",)), found.append)
+    for host in ("::1", "six.example"):
+        with suppress(httpcore.ConnectError):
+            await backend.connect_tcp(host, 1_024, 0.1)
+    backend.close()
+
+    assert found == ["0::/64", "six.example", "0::/64"]
 
 
 async def test_a_connection_is_not_kept_to_ask_again_uncounted() -> None:

@@ -245,6 +245,7 @@ def _text(path: Path | None) -> str | None:
 
 def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
     from treaty.cli.terminal import note, say, show_facts
+    from treaty.core.rates import rate_text
 
     own = opened.node.identity
     say(f"treaty node {own.uri} listens at {opened.url}", "bold")
@@ -255,7 +256,10 @@ def _tell_people(plan: NodePlan, opened: OpenNode) -> None:
             ("key", own.signer.key.key_id),
             ("database", _text(plan.db) or nothing),
             ("operator", _text(opened.operator_key) or nobody),
-            *(("rate", f"1 {code} = {rate} USD") for code, rate in plan.usd_rates.items()),
+            *(
+                ("rate", f"1 {code} = {rate_text(rate)} USD")
+                for code, rate in plan.usd_rates.items()
+            ),
         ]
     )
     if opened.node.outcomes.listed:

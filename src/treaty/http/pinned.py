@@ -101,12 +101,13 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         ``httpcore.ConnectError``.
         """
         addresses = await self._addresses(host, port)
-        self._admit(host)
+        literal = _literal(host)
+        self._admit(host if literal is None else _counted(literal))
         failure: Exception | None = None
         for address in addresses[:TRIED_MAX]:
             # Many names may lead to one machine, so it is counted by itself.
-            if str(address) != host:
-                self._admit(str(address))
+            if literal is None:
+                self._admit(_counted(address))
             try:
                 return await self._tcp.connect_tcp(
                     str(address), port, timeout or CONNECT_S, local_address, socket_options
@@ -146,6 +147,11 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         rows = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         return list(dict.fromkeys(str(row[4][0]) for row in rows))[:RESOLVED_MAX]
+
+
+def _counted(address: Address) -> str:
+    """As what an address is counted: of IPv6 one machine has a whole /64, or more."""
+    return str(address) if address.version == 4 else f"{int(address) >> 64:x}::/64"
 
 
 def _everything(_place: str) -> None:
