@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
@@ -213,3 +214,25 @@ async def check_farewell() -> None:
 
 def test_a_closed_connection_ends_though_its_peer_does_not_read() -> None:
     check_farewell()
+
+
+@simulated
+async def check_text(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected() as here:
+        here.say(Frame(Opcode.TEXT, "half of Ü: ".encode() + b"\xc3", fin=False))
+        here.say(Frame(Opcode.CONT, b"\x9c"))
+        await passes(1)
+        assert here.heard == ["half of Ü: Ü"]
+
+        here.say(Frame(Opcode.TEXT, b"\xff"))
+        await passes(1)
+        here.answers()
+        assert here.client.close_rcvd is not None
+        assert here.client.close_rcvd.code == 1007
+        assert not caplog.records
+
+
+def test_a_text_that_is_none_is_refused_and_nobody_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    check_text(caplog)

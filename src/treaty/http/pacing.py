@@ -185,10 +185,20 @@ class Paced(WebSocketsSansIOProtocol):
         self._left -= 1
         if len(self.frames) < FRAGMENTS_MAX:
             super().handle_cont(event)
-        elif not self.transport.is_closing():
-            self.frames = []
-            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "a message has too many pieces")
-            self.handle_parser_exception()
+        elif not self.close_sent:
+            self._refuse(CloseCode.MESSAGE_TOO_BIG, "a message has too many pieces")
+
+    def send_receive_event_to_app(self) -> None:
+        """Refuse a text that is none; uvicorn fills the log with a traceback for each."""
+        if self.curr_msg_data_type == "bytes" or self.close_sent or _is_utf8(self.frames):
+            super().send_receive_event_to_app()
+            return
+        self._refuse(CloseCode.INVALID_DATA, "a text frame is UTF-8")
+
+    def _refuse(self, code: CloseCode, why: str) -> None:
+        self.frames = []
+        self.conn.fail(code, why)
+        self.handle_parser_exception()
 
     def handle_ping(self) -> None:
         """Count it, and answer no more of them to a peer that does not read."""
@@ -200,3 +210,11 @@ class Paced(WebSocketsSansIOProtocol):
         """Count it."""
         self._left -= 1
         super().handle_pong(event)
+
+
+def _is_utf8(pieces: list[bytes]) -> bool:
+    try:
+        b"".join(pieces).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
