@@ -484,6 +484,19 @@ async def test_a_stranger_cannot_tell_a_session_from_none() -> None:
 
 
 @simulated
+async def test_whoever_forges_a_sender_cannot_tell_who_is_in_a_session() -> None:
+    async with Town() as town:
+        alpha, beta = await people(town)
+        session = await introduced(alpha, beta)
+        for asked in (session, alpha.new_session()):
+            forged = {"signer": signer_of("carol")}
+            raw = await alpha.write(asked, "OBSERVE", {"subject": "x", "data": {}}, **forged)
+            with pytest.raises(SignatureError) as caught:
+                await town.at_home().sessions.submit(asked, raw)
+            assert caught.value.code == "signature_invalid"
+
+
+@simulated
 async def test_a_session_is_opened_by_an_invitation_alone() -> None:
     async with Town() as town:
         alpha, beta = await people(town)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from treaty.core.log import HostFact, Receipt, entry_hash, read_log_record
@@ -16,7 +17,8 @@ from treaty.core.persistent import PersistentMap
 from treaty.engine.desk import Kind
 from treaty.engine.dialect import SessionDialect
 from treaty.engine.ports import Entry
-from treaty.errors import MisuseError
+from treaty.errors import MisuseError, Refused
+from treaty.identity.keys import PublicKey, read_public_key
 from treaty.wire.canonical import Json, read_json
 from treaty.wire.evolving import evolve
 from treaty.wire.fields import instant
@@ -54,6 +56,17 @@ class Written:
     record: Mapping[str, Json]
     log: Receipt | HostFact
     message: Any = None
+
+
+@lru_cache(maxsize=4_096)
+def pinned(text: str) -> PublicKey:
+    """Read a pinned key; the same few are asked for with every message."""
+    return read_public_key(text)
+
+
+def unknown_session() -> Refused:
+    """The same words for "no such session" and "not yours", so that neither can be told apart."""
+    return Refused("no session of yours has this id", "unknown_session")
 
 
 def session_stream(session_id: str) -> str:

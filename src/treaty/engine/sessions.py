@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from treaty.core.log import Receipt, receipt_body
@@ -26,25 +25,27 @@ from treaty.engine.courtesy import AGENT_BURST, AGENT_PER_SECOND, Holds, Rates
 from treaty.engine.desk import Desk, Transaction
 from treaty.engine.dialect import MessageVerifying, NamedNode, Notice, SessionDialect, Standing
 from treaty.engine.follow_up import FollowUp
-from treaty.engine.hosted import Hosted, Seen, Written, position_after, session_stream
+from treaty.engine.hosted import (
+    Hosted,
+    Seen,
+    Written,
+    pinned,
+    position_after,
+    session_stream,
+    unknown_session,
+)
 from treaty.engine.inbox import Inboxes
 from treaty.engine.openings import Openings
 from treaty.engine.ports import Entry
 from treaty.engine.registry import Registry
 from treaty.errors import Refused, SignatureError, UnverifiableError, shown
-from treaty.identity.keys import ProofKey, PublicKey, Signer, read_public_key
+from treaty.identity.keys import ProofKey, PublicKey, Signer
 from treaty.identity.records import seal
 from treaty.wire.canonical import Json, canonical
 from treaty.wire.digest import sha256_tag
 
 MISSED_MESSAGES_MAX: Final = 16
 MISSED_BYTES_MAX: Final = 65_536
-
-
-@lru_cache(maxsize=4_096)
-def pinned(text: str) -> PublicKey:
-    """Read a pinned key; the same few are asked for with every message."""
-    return read_public_key(text)
 
 
 StandingOf = Callable[[str], Standing]
@@ -154,6 +155,9 @@ class Sessions:
         at_ms = max(arrival.at_ms, hosted.state.at_ms)
         if not await self._is_verified_beside(arrival, at_ms):
             self._authenticate(arrival, at_ms)
+        if invitee is None and message.sender not in hosted.state.participants:
+            # Only now: whoever forges a sender hears the same of every session.
+            raise unknown_session()
         if seen is not None:
             raise Refused("this messageId was used for other content", "duplicate")
         self._check_courtesy(hosted, message, arrival.at_ms)
@@ -202,17 +206,15 @@ class Sessions:
     def _keys(self, hosted: Hosted, message: Any, *, opening: bool) -> tuple[PublicKey, ProofKey]:
         """The pinned key, or the registered one for a first message (B5), and its proof key."""
         member = hosted.state.participants.get(message.sender)
-        if member is None and not opening:
-            # The same words for "no such session", so that neither can be told apart.
-            raise Refused("no session of yours has this id", "unknown_session")
         card = self._registry.find(message.sender)
+        if member is None and not opening and card is None:
+            raise unknown_session()
         if member is not None and member.public_key is not None and not member.revoked:
             key = pinned(member.public_key)
             if self._registry.is_revoked(message.sender, key.key_id):
                 # Its sessions hear of it in a moment; nobody is heard by it meanwhile.
                 raise SignatureError(f"the key of {message.sender} was revoked", "key_revoked")
-            same = card is not None and card.key == key
-            return key, card.proof_key if card is not None and same else key
+            return key, card.proof_key if card is not None and card.key == key else key
         if card is None:
             raise UnverifiableError(
                 f"{message.sender} has no card here: register it first", "unknown_agent"
@@ -362,8 +364,7 @@ class Sessions:
         Raises as ``reader`` does.
         """
         hosted: Hosted = await self._desk.state(session_stream(session_id))
-        position: int = self._member(hosted, key).since
-        return position
+        return int(self._member(hosted, key).since)
 
     def _member(self, hosted: Hosted, key: ProofKey) -> Any:
         # What arbiters judge by is the session itself (B15).
@@ -371,7 +372,7 @@ class Sessions:
         for member in readers:
             if self._reads_with(member, key):
                 return member
-        raise Refused("no session of yours has this id", "unknown_session")
+        raise unknown_session()
 
     def _reads_with(self, member: Any, key: ProofKey) -> bool:
         card = self._registry.find(member.uri)

@@ -96,6 +96,7 @@ class Ask:
         """
         kind = (self.headers.get("content-type") or "").strip().lower()
         if kind != MESSAGE_PACKED:
+            _check_media_type(kind, MESSAGE_PACKED)
             return await self.body()
         most = self.service.settings.body_bytes_max
         return await read_body(self.scope, self.receive, self.ticket, most)
@@ -150,13 +151,14 @@ def _whole(name: str, text: str, *, least: int = 0, most: int) -> int:
     return int(text)
 
 
-def _check_media_type(stated: str | None) -> None:
+def _check_media_type(stated: str | None, also: str = "") -> None:
     if stated in JSON_TYPES:
         return
     kind, *parameters = (stated or "").split(";")
     known = kind.strip().lower() in JSON_TYPES
     if not known or not all(_CHARSET.fullmatch(one) for one in parameters):
         raise WireError(
-            f"a message is {MESSAGE} or {JSON}, not {shown(stated)}",
+            f"a message is {', '.join(filter(None, (MESSAGE, also)))} or {JSON}, "
+            f"not {shown(stated)}",
             "unsupported_media_type",
         )
