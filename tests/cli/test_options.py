@@ -36,7 +36,13 @@ def test_an_address_has_no_slash_at_its_end(text: str, address: str) -> None:
     assert node_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:8440", "ftp://node", "http://", "http://[::1", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("127.0.0.1:8440", "ftp://node", "http://", "http://[::1", ""),
+        *("http://node/?q=1", "http://node#a", "http://me:secret@node", "http://node\n"),
+    ],
+)
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(click.BadParameter, match="http://host:port"):
         node_address(text)

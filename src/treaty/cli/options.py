@@ -46,7 +46,9 @@ def node_address(value: str) -> str:
 
     try:
         parts = urlsplit(value)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+        # Paths are put behind it, so it ends where they begin.
+        more = "@" in parts.netloc or "?" in value or "#" in value or not value.isprintable()
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and not more
     except ValueError:
         sound = False
     if not sound:
