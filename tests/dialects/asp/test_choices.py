@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from treaty.core import dispute
+from treaty.core import dispute, levels, trust_state
 from treaty.dialects.asp import choices
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
@@ -46,3 +46,8 @@ def test_a_figure_is_the_one_decided(name: str, figure: int, decision: str) -> N
 )
 def test_a_figure_of_disputes_is_the_one_decided(name: str, figure: int) -> None:
     assert getattr(dispute, name) == figure, "B15"
+
+
+def test_figures_of_trust_and_levels_are_those_decided() -> None:
+    assert trust_state.ENDORSEMENTS_MAX == 50
+    assert (levels.INBOX_MAX, levels.INBOX_PER_INVITER_MAX) == (64, 4), "B17"
