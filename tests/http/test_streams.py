@@ -19,7 +19,7 @@ from tests.http.nodes import (
 )
 from tests.simulation.clock import simulated
 from treaty.http.limits import Settings
-from treaty.http.streams import event, event_of
+from treaty.http.streams import FAREWELL_S, Streams, event, event_of
 
 
 def test_an_event_is_named_and_numbered() -> None:
@@ -238,3 +238,16 @@ async def test_no_watch_is_left_behind() -> None:
 
         assert here.node.desk._watches == {}
         assert {ALPHA, BETA} == {one["uri"] for one in (await here.view(alpha))["participants"]}
+
+
+@simulated
+async def test_who_does_not_read_is_hardly_waited_for_when_the_streams_end() -> None:
+    streams, loop = Streams(), asyncio.get_running_loop()
+    began = loop.time()
+    waiting = asyncio.create_task(streams.sent(loop.create_future(), stall_s=60))
+    loop.call_later(5, streams.close)
+    with pytest.raises(TimeoutError):
+        await waiting
+    with pytest.raises(TimeoutError):
+        await streams.sent(loop.create_future(), stall_s=60)
+    assert loop.time() - began == pytest.approx(5 + 2 * FAREWELL_S, abs=0.01)

@@ -266,12 +266,16 @@ class SessionSocket:
 
     async def _write(self, send: Send, frame: bytes) -> None:
         """Send one frame; whoever does not read for too long is let go."""
-        async with asyncio.timeout(self._service.settings.stall_ms / 1000), self._writing:
-            await send({"type": "websocket.send", "text": frame.decode()})
+        sending = self._in_turn(send, {"type": "websocket.send", "text": frame.decode()})
+        await self._service.streams.sent(sending, self._service.settings.stall_ms / 1000)
+
+    async def _in_turn(self, send: Send, event: dict[str, Any]) -> None:
+        async with self._writing:
+            await send(event)
 
     async def _close(self, send: Send, code: int) -> None:
-        async with asyncio.timeout(self._service.settings.stall_ms / 1000):
-            await send({"type": "websocket.close", "code": code})
+        sending = send({"type": "websocket.close", "code": code})
+        await self._service.streams.sent(sending, self._service.settings.stall_ms / 1000)
 
 
 def _id_of(raw: bytes) -> Json:

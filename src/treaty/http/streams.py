@@ -10,7 +10,7 @@ Read next: ``feeds`` for what is streamed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -28,6 +28,8 @@ _HEADERS: Final = (
     # A proxy that gathers a stream before it passes it on makes it useless.
     (b"x-accel-buffering", b"no"),
 )
+FAREWELL_S: Final = 1.0
+"""How long a reader who does not read is waited for when the server stops."""
 _OPENING: Final = b"retry: 1000\n\n"
 
 
@@ -60,6 +62,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
+        self._patience: set[asyncio.Timeout] = set()
         self.closing = False
 
     def add(self, watch: Watch) -> None:
@@ -75,6 +78,22 @@ class Streams:
         self.closing = True
         for watch in self._watches:
             watch.wake()
+        soon_s = asyncio.get_running_loop().time() + FAREWELL_S
+        for patience in self._patience:
+            if not patience.expired():
+                patience.reschedule(soon_s)
+
+    async def sent(self, sending: Awaitable[None], stall_s: float) -> None:
+        """Wait until a reader takes what is sent: so long, but hardly once the streams end.
+
+        Raises ``TimeoutError``.
+        """
+        async with asyncio.timeout(FAREWELL_S if self.closing else stall_s) as patience:
+            self._patience.add(patience)
+            try:
+                await sending
+            finally:
+                self._patience.discard(patience)
 
 
 class EventStream:
@@ -121,8 +140,8 @@ class EventStream:
                 news = await self._watch.wait(beat_at - loop.time())
 
     async def _write(self, send: Send, events: bytes) -> None:
-        async with asyncio.timeout(self._settings.stall_ms / 1000):
-            await send({"type": "http.response.body", "body": events, "more_body": True})
+        sending = send({"type": "http.response.body", "body": events, "more_body": True})
+        await self._streams.sent(sending, self._settings.stall_ms / 1000)
 
 
 async def _left(receive: Receive) -> None:
