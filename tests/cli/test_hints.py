@@ -9,13 +9,15 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.town import ALPHA, BETA, NODE, STRANGER, Town, run
+from tests.cli.town import ALPHA, BETA, NODE, Town, run
 from treaty.cli.options import next_line, node_option
 
 HINT = re.compile(r"treaty [^\n]*$", re.MULTILINE)
 """A command stands at the end of its line."""
 MEANT = {"AGENT": ALPHA, "URI": ALPHA, "AMOUNT": "1.00", "CURRENCY": "USD"}
 """What a reader puts where a hint can only name the kind of thing."""
+REVOKED, FUNDED = "agent://hints.example/revoked", "agent://hints.example/funded"
+"""The town is shared, so what is changed there is of agents that nobody else asks about."""
 
 
 def hints(told: str) -> list[list[str]]:
@@ -61,9 +63,9 @@ def test_a_key_that_is_there_is_shown(town: Town) -> None:
 
 
 def test_who_has_no_next_key_makes_one(town: Town) -> None:
-    town.run("agent", "new", STRANGER, "--name", "Stranger")
-    followed(town, town.fail("agent", "revoke", STRANGER).stderr)
-    town.run("agent", "revoke", STRANGER)
+    town.run("agent", "new", REVOKED, "--name", "Revoked")
+    followed(town, town.fail("agent", "revoke", REVOKED).stderr)
+    town.run("agent", "revoke", REVOKED)
 
 
 def test_who_has_no_key_makes_one(town: Town, tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_what_is_unknown_is_looked_up_as_printed(
 def test_an_account_that_lacks_money_is_funded_as_printed(town: Town) -> None:
     from treaty.cli.failures import ADVICE
 
-    followed(town, ADVICE["escrow_unfunded"], FILE=f"{town.db}.operator.key")
+    followed(town, ADVICE["escrow_unfunded"], FILE=f"{town.db}.operator.key", AGENT=FUNDED)
     followed(town, ADVICE["ceiling_exceeded"])
     followed(town, ADVICE["unauthorized"])
 

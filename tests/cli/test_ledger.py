@@ -67,7 +67,7 @@ def test_an_id_cannot_stand_for_two_transfers(town: Town) -> None:
 
     assert done.exit_code == 1
     assert "(duplicate)" in done.stderr
-    assert "use another --id" in done.stderr
+    assert "needs an --id of its own" in done.stderr
 
 
 def test_without_an_id_each_transfer_is_another(town: Town) -> None:
