@@ -239,7 +239,8 @@ class Quotes:
 
         self._under_way += 1
         try:
-            told = await self._desk.transact((stream,), hear, before=verify)
+            before = None if self.selling.verifying is None else verify
+            told = await self._desk.transact((stream,), hear, before=before)
         except Refused as refusal:
             heard = arrivals[-1].heard if arrivals else None
             raise await self._seen.refusal(heard, chain_id, refusal) from None

@@ -17,6 +17,7 @@ Read next: ``rules``.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from treaty.dialects.actp.choices import DID_CHAIN_MISMATCH, DID_INVALID, ZERO_ADDRESS
@@ -25,8 +26,11 @@ from treaty.wire.digest import keccak256
 
 _DID: Final = re.compile(r"did:ethr:(0|[1-9][0-9]{0,77}):(0x[0-9a-fA-F]{40})")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+ACCOUNTS_KEPT: Final = 4_096
+"""DIDs that are read once; a message is asked for its parties three times."""
 
 
+@lru_cache(maxsize=ACCOUNTS_KEPT)
 def did_account(did: str, chain_id: int) -> str:
     """The account of a DID on ``chain_id``, ``0x`` and 40 lower-case hex digits.
 

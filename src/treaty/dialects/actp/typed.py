@@ -64,9 +64,9 @@ REQUEST_HASH: Final = type_hash(REQUEST_FIELDS)
 READ_HASH: Final = type_hash(READ_FIELDS)
 
 _CURRENCY_WORD: Final = string_word(CURRENCY)
-PARTIES_KEPT: Final = 1_024
-"""Parties whose word is remembered; one of the two is nearly always the same."""
-_party: Final = lru_cache(maxsize=PARTIES_KEPT)(string_word)
+WORDS_KEPT: Final = 4_096
+"""Texts whose word is remembered: parties and prices come again with nearly every message."""
+_word: Final = lru_cache(maxsize=WORDS_KEPT)(string_word)
 
 
 def digest_of(message: Signed, separator: bytes) -> bytes:
@@ -100,11 +100,11 @@ def _counter(message: CounterOffer) -> bytes:
     return struct_hash(
         COUNTER_HASH,
         bytes32_word(message.tx_id),
-        _party(message.consumer),
-        _party(message.provider),
-        string_word(message.quote_amount),
-        string_word(message.counter_amount),
-        string_word(message.max_price),
+        _word(message.consumer),
+        _word(message.provider),
+        _word(message.quote_amount),
+        _word(message.counter_amount),
+        _word(message.max_price),
         _currency(message.currency),
         uint_word(message.decimals, 8),
         bytes32_word(message.in_reply_to),
@@ -120,9 +120,9 @@ def _accept(message: CounterAccept) -> bytes:
     return struct_hash(
         ACCEPT_HASH,
         bytes32_word(message.tx_id),
-        _party(message.provider),
-        _party(message.consumer),
-        string_word(message.accepted_amount),
+        _word(message.provider),
+        _word(message.consumer),
+        _word(message.accepted_amount),
         bytes32_word(message.in_reply_to),
         uint_word(message.accepted_at),
         uint_word(message.chain_id),
@@ -134,11 +134,11 @@ def _quote(message: PriceQuote) -> bytes:
     return struct_hash(
         QUOTE_HASH,
         bytes32_word(message.tx_id),
-        _party(message.provider),
-        _party(message.consumer),
-        string_word(message.quoted_amount),
-        string_word(message.original_amount),
-        string_word(message.max_price),
+        _word(message.provider),
+        _word(message.consumer),
+        _word(message.quoted_amount),
+        _word(message.original_amount),
+        _word(message.max_price),
         _currency(message.currency),
         uint_word(message.decimals, 8),
         uint_word(message.quoted_at),
@@ -157,7 +157,7 @@ def _request(message: QuoteRequest) -> bytes:
         string_word(message.consumer),
         string_word(message.service),
         string_word(message.amount),
-        string_word(message.max_price),
+        _word(message.max_price),
         uint_word(message.deadline),
         uint_word(message.issued_at),
     )
