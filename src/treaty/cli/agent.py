@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from treaty.cli.agent_keys import prove, revoke, rotate
+from treaty.cli.agent_keys import MADE, prove, revoke, rotate
 from treaty.cli.options import agent_argument, is_explicit, json_option, node_option
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from treaty.wire.canonical import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MADE: Final = frozenset(
-    (
-        *("uri", "name", "organization", "orgId", "version", "capabilities", "publicKey", "keys"),
-        *("nextKeyHash", "endpoints", "integrity", "listing", "trustScore", "trustLevel"),
-    )
-)
-"""Members of a card that each version makes anew; all others are taken over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Read next: ``treaty.engine.registered``, what a registry makes of all this.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from treaty.identity.cards import CardView
     from treaty.identity.keys import Ed25519Signer
     from treaty.wire.canonical import Json
+
+MADE: Final = frozenset(
+    (
+        *("uri", "name", "organization", "orgId", "version", "capabilities", "publicKey", "keys"),
+        *("nextKeyHash", "endpoints", "integrity", "listing", "trustScore", "trustLevel"),
+    )
+)
+"""Members of a card that each version makes anew; all others are taken over."""
 
 
 def next_key_path(uri: str) -> Path:
@@ -254,7 +262,6 @@ def _card(
     current: CardView, signer: Ed25519Signer, next_hash: str, extra: dict[str, Json]
 ) -> dict[str, Json]:
     """The next version of a card: the same but for its key, and what it commits to."""
-    from treaty.cli.agent import MADE
     from treaty.identity.cards import make_card
     from treaty.wire import fields
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from treaty.cli.demo import run_command
 from treaty.cli.demo_frame import framed
+from treaty.cli.demo_processes import run_command
 from treaty.dialects.asp.acts import claimed_commitment
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.messages import Inform

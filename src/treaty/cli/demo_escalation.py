@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from treaty.cli.demo import run_command
 from treaty.cli.demo_frame import framed
+from treaty.cli.demo_processes import run_command
 from treaty.dialects.asp.codec import decode
 from treaty.dialects.asp.messages import Escalate
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from treaty.cli.demo import DEADLINE_S, events, expect, party, read_toml, running_node
+from treaty.cli.demo_processes import DEADLINE_S, events, expect, party, read_toml, running_node
 from treaty.cli.demo_story import Story
 
 Told: TypeAlias = AsyncIterator[dict[str, Any]]

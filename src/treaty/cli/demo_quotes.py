@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from treaty import app
-from treaty.cli.demo import examples_folder, expect, process
+from treaty.cli.demo_processes import examples_folder, expect, process
 from treaty.cli.quote_steps import usdc
 from treaty.cli.terminal import command
 from treaty.core.deal import Report
