@@ -387,7 +387,9 @@ async def test_a_clock_that_was_ahead_keeps_no_node_from_starting() -> None:
         await town.wake()
 
         assert await facts(town, session, "outage") == []
-        assert town.at_home().outbox is not None
+        # It is there for others, at the time it is.
+        other = await alpha.invite(beta)
+        assert [entry.kind for entry in await town.log_of(other)] == ["receipt"]
 
 
 @simulated
