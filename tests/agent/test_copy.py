@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -168,6 +169,22 @@ def test_an_entry_before_the_first_is_nothing() -> None:
         copy = copy_of(items)
         with pytest.raises(WireError):
             copy.absorb(replace(ITEMS[0], position=0))
+
+
+FACTS = [place for place, item in enumerate(ITEMS) if item.raw is None]
+
+
+@pytest.mark.parametrize("place", FACTS)
+@pytest.mark.parametrize("odd", [[], {}, [[]], 5, "x", None])
+def test_a_fact_of_odd_members_is_taken_or_refused(place: int, odd: Any) -> None:
+    """Whatever a host signs, a copy has words for it."""
+    data = ITEMS[place].record["data"]
+    assert isinstance(data, dict)
+    for name in data:
+        copy = copy_of(ITEMS[:place])
+        with suppress(TreatyError):
+            copy.absorb(resealed(ITEMS[place], data={**data, name: odd}))
+        assert copy.position in (place, place + 1)
 
 
 def test_a_forged_fork_convicts_nobody() -> None:

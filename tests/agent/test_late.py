@@ -21,11 +21,13 @@ from treaty.agent import Agent, Deal
 from treaty.agent.copy import HostLiesError, VerifiedCopy
 from treaty.agent.export import export_deal
 from treaty.agent.late import LateCopy, stated
+from treaty.agent.ports import LogItem
 from treaty.dialects.asp.messages import Performative
 from treaty.dialects.asp.views import session_view
 from treaty.errors import Refused, WireError
 from treaty.identity.records import seal
 from treaty.wire.canonical import Json, canonical
+from treaty.wire.instants import format_instant
 
 GAMMA = "agent://advice.example/gamma"
 WEEK_MS = 7 * 86_400_000
@@ -228,6 +230,22 @@ def test_every_entry_is_checked_as_in_any_copy(change: dict[str, Json]) -> None:
             assert copy.absorb(item)
 
     check()
+
+
+@simulated
+async def test_a_fact_about_no_name_at_all_is_not_judged() -> None:
+    async with company() as here:
+        copy = here.copy
+        before = copy.unjudged
+        fact = {
+            "type": "fact", "session": here.alpha.id, "position": copy.position + 1,
+            "at": format_instant(now_ms()), "previousEntry": copy.conversation.entry,
+            "fact": "timer", "data": {"commitmentId": [], "disputeId": {}},
+        }  # fmt: skip
+        item = LogItem(copy.position + 1, seal("fact", fact, here.town.signer), None)
+
+        assert copy.absorb(item)
+        assert copy.unjudged == before + 1
 
 
 @simulated

@@ -91,9 +91,7 @@ class LateCopy(VerifiedCopy):
         unlisted = [
             one.uri for one in self.conversation.participants.values() if self._differs(one)
         ]
-        moves = "all follow from what was seen"
-        if self.unjudged:
-            moves = f"{self.unjudged} of {len(self.items)} refer to what was before"
+        moves = f"{self.unjudged} of {len(self.items)} refer to what was before"
         return (
             Claim(
                 "log", Verdict.VERIFIED, f"entries {first} to {last} are one chain of the host's"
@@ -150,7 +148,7 @@ class LateCopy(VerifiedCopy):
         named: Any = record if fact in FACTS and isinstance(record, dict) else data
         for member, known in (("commitmentId", now.commitments), ("disputeId", now.disputes)):
             is_new = fact == "dispute" and member == "disputeId"
-            if member in named and named[member] not in known and not is_new:
+            if member in named and not fields.is_one_of(named[member], known) and not is_new:
                 return False
         return True
 
@@ -228,7 +226,9 @@ def stated(view: View, position: int) -> Conversation:
         [_participant(one, sides) for one in _objects(view, name)]
         for name in ("participants", "former")
     )
-    running = [_escalation(one, fields.instant(view, "updatedAt")) for one in _running(view)]
+    running = [
+        _escalation(one, fields.instant(view, "updatedAt")) for one in _objects(view, "escalations")
+    ]
     return Conversation(
         id=fields.text(view, "session"),
         session=_session(view),
@@ -247,10 +247,6 @@ def stated(view: View, position: int) -> Conversation:
 
 def _objects(view: View, name: str) -> list[dict[str, Json]]:
     return [one for one in fields.items(view, name, most=256) if isinstance(one, dict)]
-
-
-def _running(view: View) -> list[dict[str, Json]]:
-    return _objects(view, "escalations")
 
 
 def _session(view: View) -> Session:
@@ -310,7 +306,7 @@ def _invitation(view: View) -> Invitation:
         expires_ms=0,
         authorities={
             fields.agent(one, "authority"): None
-            for one in _running(view)
+            for one in _objects(view, "escalations")
             if one.get("common") is True
         },
         required_trust=None,
